@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the XDP program, navalisd, navalisctl and the tests share in memory: the configuration in
+ * the program's read-only data, and the values of the pinned maps.
+ *
+ * Maps, all below /sys/fs/bpf/INSTANCE/ (folder 0700):
+ *
+ *   meta      struct nav_meta        one value   made with the folder, then read only
+ *   clients   struct bucket          array       table.h; mmapable; written by navalisd, stamped by XDP
+ *   remapped  struct remapped        hash        clients behind symmetric NATs, key: their address
+ *   cookies   struct cookie_keys     one value   teredo.h; written by navalisd
+ *   own       struct nav_own         one value   this host's addresses; written by navalisd
+ *   counters  struct nav_count       per CPU     index nic * NAV_COUNTERS + counter; written by XDP
+ *   daemon    struct nav_daemon      one value   mmapable; navalisd's own figures
+ *   link_N    the pinned bpf_link of NIC slot N
+ *
+ * A change of any of these structs raises NAV_ABI; a folder of another number is refused.
+ */
+#ifndef NAVALIS_ABI_H
+#define NAVALIS_ABI_H
+
+#include "addr4.h"
+#include "addr6.h"
+#include "meter.h"
+#include "reasons.h"
+#include "table.h"
+#include "teredo.h"
+
+#define NAV_ABI 1
+#define NAV_MAGIC 0x6e617661 /* «nava» */
+
+#define NAV_NICS 8    /* NICs of one instance */
+#define NAV_SERVED 16 /* served prefixes */
+#define NAV_OWN 64    /* of each family */
+
+/* How the clock of all stamps is made of the kernel's ticks; the same until the next boot. */
+struct nav_clock {
+	__u64 tick_ns;    /* length of a tick (1/HZ) */
+	__s64 offset_ns;  /* CLOCK_MONOTONIC - jiffies64 * tick_ns */
+	__u32 shift;      /* a coarse unit is 2^shift ticks */
+	__u32 pad;
+};
+
+/* Coarse units at a time of CLOCK_MONOTONIC in ns. */
+PURE __u64 nav_units(const struct nav_clock *c, __u64 mono_ns)
+{
+	return (mono_ns - (__u64)c->offset_ns) / c->tick_ns >> c->shift;
+}
+
+/* Whole coarse units in a time, rounded down: an age below it is surely younger. */
+PURE __u32 nav_units_of_ms(const struct nav_clock *c, __u32 ms)
+{
+	return (__u32)((__u64)ms * 1000000 / (c->tick_ns << c->shift));
+}
+
+PURE __u64 nav_ms_of_units(const struct nav_clock *c, __u64 units)
+{
+	return units * (c->tick_ns << c->shift) / 1000000;
+}
+
+struct nav_meta {
+	__u32 magic, abi;
+	__u32 buckets;   /* of the table: a power of two */
+	__u32 reasons;   /* R_MAX of the writer */
+	struct nav_clock clock;
+	struct table_seed seed;
+};
+
+/* Where a client behind a symmetric NAT really is (teredo.md 6.7); the stamp is as in table.h. */
+struct remapped {
+	struct endpoint4 endpoint;
+	__u32 stamp;
+	__u32 pad;
+};
+
+/*
+ * This host's addresses. Not written in one step: a reader may for a moment see a mixture, which is
+ * why XDP only ever uses them to name a drop that the slow path would decide on as well.
+ */
+struct nav_own {
+	__u32 n4, n6;
+	__be32 v4[NAV_OWN];
+	struct in6_addr v6[NAV_OWN];
+};
+
+/* One counter of the XDP program. */
+struct nav_count {
+	__u64 packets, bytes;
+};
+
+/* Counters of a NIC: what came in, then one for each reason. Slot order is cfg.nic's. */
+#define NAV_RX 0
+#define NAV_COUNT_OF(reason) (1 + (reason))
+#define NAV_COUNTERS (1 + R_MAX)
+
+/* Rodata of the XDP program, and the policy of the slow path: the same struct, the same decisions. */
+struct nav_config {
+	/* Teredo relay */
+	struct endpoint4 service;  /* the one address and port of bubbles and data, 5.4 */
+	__u64 bubble_prefix;       /* first 8 bytes of our bubbles' source */
+	__u32 mtu;                 /* of the tunnel */
+	__u32 life;                /* coarse units that a client stays valid */
+	__u32 reproof;             /* coarse units of silence after which a client in use is asked again */
+	__u8 admission_rfc;        /* 5.4.2 to the letter: unproven clients are served, by the daemon only */
+	__u8 checksum_zero;        /* send outer checksum 0 where it cannot be derived */
+	__u8 local_services;       /* Teredo clients may reach this host's own addresses */
+	__u8 pad2;
+
+	/* whatever the mechanism */
+	__u32 n_served;            /* 0: the whole of native IPv6 */
+	struct prefix6 served[NAV_SERVED];
+	struct addr4_set refused;  /* never sent to, never believed */
+
+	/* the data path */
+	__u32 n_nics;
+	__u32 nic[NAV_NICS];       /* ifindex; the slot is the index */
+	__u32 bucket_mask;
+	__u32 clock_shift;
+	struct table_seed seed;
+	__u32 nexthop_life;        /* coarse units that a next hop is believed without asking again */
+	struct meter_rate meter[METER_MAX]; /* of each CPU; unit: a tick */
+};
+
+/* A NIC as navalisd last saw it. */
+struct nav_nic {
+	char name[16];
+	__u32 ifindex; /* 0: not there */
+	__u32 prog_id; /* 0: not attached */
+	__u32 mode;    /* enum nav_mode; what came of it */
+	__u32 pad;
+};
+
+enum nav_mode {
+	NAV_MODE_OFF,
+	NAV_MODE_NATIVE,
+	NAV_MODE_GENERIC,
+	NAV_MODE_AUTO, /* only as a wish */
+};
+
+/* navalisd's figures, for navalisctl, which reads them also when it is dead. */
+struct nav_daemon {
+	__u32 pid;
+	__u32 n_nics;
+	__u64 started_ns;   /* CLOCK_MONOTONIC */
+	__u64 seen_ns;      /* written each second while alive */
+	__u64 stopped_ns;   /* of an orderly stop; 0: none */
+	char version[32];
+	struct nav_nic nic[NAV_NICS];
+	__u32 mode_wanted;  /* enum nav_mode */
+	__u32 laboratory;   /* the refused lists are off */
+
+	/* gauges */
+	__u32 clients;      /* in the table, any age */
+	__u32 max_clients;
+	__u32 remapped;
+	__u32 pending;      /* being punched to */
+	__u32 max_pending;
+	__u32 silent;       /* known not to answer */
+	__u32 queue_bytes;
+	__u32 max_queue_bytes;
+	struct endpoint4 service;
+	__u32 life;         /* coarse units */
+	__u32 pad;
+
+	/* counters of the slow path: packets read from TUN and socket, and the reasons */
+	struct nav_count rx_tun, rx_udp;
+	struct nav_count count[R_MAX];
+};
+
+#endif

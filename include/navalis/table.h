@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of proven clients: layout, hash, look-up and age. loader/core/table.c is its writer.
+ *
+ * Buckets of four entries fill one cache line each; a client lives in one of two buckets. The table
+ * is the value of a pinned, mmapable BPF array, so that it outlives the daemon and can be scanned
+ * without a system call.
+ *
+ * Who writes what, and in which order
+ *
+ *   id, server   the daemon alone. To insert: server, stamp, then id (release). To remove: id = 0.
+ *                To move: write the new place as for an insert, clear the old id, and carry over a
+ *                stamp that XDP wrote to the old place meanwhile.
+ *   stamp        XDP and the daemon, on reception: a plain store of the present time, since all
+ *                writers agree on it. The bit «sent», and clearing it: compare-and-swap only, so
+ *                that it never puts back an older time.
+ *
+ * A reader finds id, then server, then reads stamp, then looks at id once more: a slot given to
+ * another client in between counts as a miss. The endpoint to send to comes from the packet's own
+ * address, never from the table, so no race can send to another client.
+ * A reader that finds nothing looks into its first bucket again: a client that was moved from the
+ * second to the first while it looked is not missed.
+ *
+ * kill -9, restart   nothing is lost: the new daemon maps the same memory and goes on
+ * XDP alone          entries age and die by their stamp; no new ones come
+ * reload, upgrade    a program of the same layout uses the same array
+ * detach             the pin goes, and with it the memory
+ */
+#ifndef NAVALIS_TABLE_H
+#define NAVALIS_TABLE_H
+
+#include "bytes.h"
+
+/* One proven client; the two words are its whole Teredo address (teredo.h). */
+struct client {
+	__u64 id;      /* last 8 bytes of the address as on the wire; 0: free (never a valid address) */
+	__be32 server; /* bytes 4..7 of the address */
+	__u32 stamp;   /* time of the last reception in coarse units << 1, and STAMP_SENT */
+};
+
+#define BUCKET_CLIENTS 4
+
+struct bucket {
+	struct client client[BUCKET_CLIENTS];
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct client) == 16, "ABI: one slot of the table");
+_Static_assert(sizeof(struct bucket) == 64, "ABI: one cache line");
+
+/* Set when a packet went to a client that has been silent for long: ask it to prove itself again. */
+#define STAMP_SENT 1U
+
+/* The secret that decides who shares a bucket; made once for each table. All words are odd. */
+struct table_seed {
+	__u64 k[3];
+};
+
+/* Two 32-bit halves choose the two buckets: low half first. */
+PURE __u64 table_hash(const volatile struct table_seed *seed, __u64 id, __be32 server)
+{
+	__u64 h = (id ^ seed->k[0]) * seed->k[1] + RAW32(server) * seed->k[2];
+
+	h ^= h >> 32;
+	h *= seed->k[1];
+	h ^= h >> 29;
+	h *= seed->k[2];
+	return h ^ h >> 32;
+}
+
+/* The bucket's entry for a client, or NULL. */
+PURE struct client *bucket_find(struct bucket *b, __u64 id, __be32 server)
+{
+	struct client *c;
+
+	for (c = b->client; c < b->client + BUCKET_CLIENTS; c++)
+		if (*(volatile __u64 *)&c->id == id && c->server == server)
+			return c;
+	return NULL;
+}
+
+/*
+ * Coarse time: units of 2^shift ticks, 31 bits of them, which wrap after years. Ages are signed,
+ * since another CPU may have stamped an entry one unit ahead of the reader's clock.
+ */
+PURE __u32 stamp_of(__u64 units)
+{
+	return (__u32)units << 1;
+}
+
+PURE __s32 stamp_age(__u32 stamp, __u32 now)
+{
+	return (__s32)((now & ~STAMP_SENT) - (stamp & ~STAMP_SENT)) >> 1;
+}
+
+PURE bool stamp_young(__u32 stamp, __u32 now, __u32 life)
+{
+	return stamp_age(stamp, now) < (__s32)life;
+}
+
+#endif
