@@ -58,6 +58,12 @@ PURE __u64 nav_ms_of_units(const struct nav_clock *c, __u64 units)
 	return units * (c->tick_ns << c->shift) / 1000000;
 }
 
+/* Argument of the program read_clock, which fills it in: both clocks at one moment. */
+struct nav_clock_reading {
+	__u64 ticks;   /* jiffies64, which user space cannot read */
+	__u64 mono_ns; /* CLOCK_MONOTONIC */
+};
+
 struct nav_meta {
 	__u32 magic, abi;
 	__u32 buckets;   /* of the table: a power of two */
