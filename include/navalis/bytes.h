@@ -10,6 +10,7 @@
 
 #ifdef __bpf__
 #include <linux/types.h>
+#include <linux/in.h>
 #include <linux/in6.h>
 #include <stdbool.h>
 #include <stddef.h>
