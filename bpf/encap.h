@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From native IPv6 to UDP/IPv4 (RFC 4380 5.4.1).
+ */
+#ifndef NAVALIS_BPF_ENCAP_H
+#define NAVALIS_BPF_ENCAP_H
+
+#include <navalis/policy.h>
+#include "nexthop.h"
+#include "parse.h"
+#include "peers.h"
+
+/* Everything that is decided before the first byte is written. */
+struct encap {
+	struct endpoint4 to;
+	struct nexthop4 *hop;
+	__u32 len;     /* of the IPv6 packet */
+	bool checksum; /* outer; else it is sent as 0, «none» */
+};
+
+/* Why a client is not to be sent to at all; else it is worth a bubble. A function of its own, so */
+/* that the verifier walks the search of 1024 ranges twice and not once for each way to get here. */
+__attribute__((noinline)) int encap_stranger(__be32 server, __u32 port_and_flags, __be32 obf_addr)
+{
+	const struct in6_addr client = { .s6_addr32 = { BE32(TEREDO_PREFIX), server,
+							port_and_flags, obf_addr } };
+	const struct nav_own *own_addrs = THE_ONLY(own);
+	enum reason r = own_addrs ? policy_client(&cfg, own_addrs, &client) : R_OK;
+
+	return r == R_OK ? R_UNPROVEN_OUT : r;
+}
+
+/*
+ * Can the outer checksum be had from the inner one (csum_lco)? It must exist and cover all that
+ * follows the IPv6 header: no extension header, no truncated transport header, and no bytes
+ * behind an inner UDP datagram (RFC 9868 puts options there). c stands behind the IPv6 header.
+ */
+static __always_inline bool encap_sums(struct cur c, const struct ipv6hdr *ip6)
+{
+	const __u16 len = HOST16(ip6->payload_len);
+	const struct udphdr *udp;
+
+	switch (ip6->nexthdr) {
+	case IPPROTO_TCP:
+		return len >= 20;
+	case IPPROTO_ICMPV6:
+		return len >= 4;
+	case IPPROTO_UDP:
+		udp = len < sizeof(*udp) ? NULL : cur_take(&c, sizeof(*udp));
+		return udp && udp->check && udp->len == ip6->payload_len;
+	}
+	return false;
+}
+
+static __always_inline enum reason encap_decide(struct encap *e, struct frame *f, struct cur c)
+{
+	const __u64 present = cur_left(&c);
+	const struct ipv6hdr *ip6 = cur_take(&c, sizeof(*ip6));
+	const struct in6_addr *dst;
+	const struct nav_own *own_addrs;
+	struct peer peer;
+	enum reason r;
+
+	if (!ip6 || ip6->version != 6 || !teredo_is(&ip6->daddr))
+		return R_NOT_OURS;
+	dst = &ip6->daddr;
+	e->len = sizeof(*ip6) + HOST16(ip6->payload_len);
+	if (e->len > present)
+		return R_NATIVE_LENGTH;
+	own_addrs = THE_ONLY(own);
+	if (!own_addrs)
+		return R_NO_NEXT_HOP_OUT;
+	r = policy_native_src(&cfg, own_addrs, &ip6->saddr);
+	if (r != R_OK)
+		return r;
+	if (!(peer_in_table(&peer, dst) || peer_remapped(&peer, dst)) ||
+	    !peer_young(&peer, f->now))
+		return (enum reason)encap_stranger(dst->s6_addr32[1], dst->s6_addr32[2],
+						   dst->s6_addr32[3]);
+	e->to = peer.endpoint;
+	if (e->len > cfg.mtu)
+		return R_TOO_BIG;
+	if (ip6->hop_limit <= 1)
+		return R_HOP_LIMIT_OUT;
+	e->checksum = encap_sums(c, ip6);
+	if (!e->checksum && !cfg.checksum_zero)
+		return R_NEEDS_CHECKSUM;
+	e->hop = nexthop4(f, e->to.addr, IP4_LEN + UDP_LEN + e->len);
+	if (!e->hop)
+		return R_NO_NEXT_HOP_OUT;
+	peer_sent(&peer, f->now);
+	return R_OK;
+}
+
+/* Summed from the values and not from memory: reading back what was just stored stalls for 4 ns. */
+static __always_inline void encap_ip4(struct iphdr *ip, const struct encap *e, __be16 id)
+{
+	const __be16 first = BE16(0x4500), tot_len = BE16(IP4_LEN + UDP_LEN + e->len);
+	const __be16 ttl_proto = BE16(64 << 8 | IPPROTO_UDP);
+	const __be32 src = cfg.service.addr, dst = e->to.addr;
+	__u64 sum = (__u64)RAW16(first) + RAW16(tot_len) + RAW16(id) + RAW16(ttl_proto);
+
+	sum = csum_add32(csum_add32(sum, src), dst);
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tos = 0; /* ECN 00: the compatibility mode of RFC 6040 4.1 */
+	ip->tot_len = tot_len;
+	ip->id = id;
+	ip->frag_off = 0; /* DF is not to be set, 5.1.2 */
+	ip->ttl = 64;
+	ip->protocol = IPPROTO_UDP;
+	ip->check = (NAV_FORCE __be16)(__u16)~csum_fold(sum);
+	ip->saddr = src;
+	ip->daddr = dst;
+}
+
+/* ip6 has its final hop limit. */
+static __always_inline void encap_udp(struct udphdr *udp, const struct encap *e,
+				      const struct ipv6hdr *ip6)
+{
+	const __be16 len = BE16(UDP_LEN + e->len), port = cfg.service.port;
+	__u64 sum = csum_udp4_head(cfg.service.addr, e->to.addr, port, e->to.port, len);
+
+	udp->source = port;
+	udp->dest = e->to.port;
+	udp->len = len;
+	udp->check = e->checksum ? csum_udp(sum + csum_lco(ip6)) : 0;
+}
+
+/* The CPUs count from starts of their own, far apart: they do not give one ID twice in a while. */
+static __always_inline __be16 encap_id(struct nexthop4 *hop)
+{
+	return BE16(hop->ident++ + bpf_get_smp_processor_id() * 0x9e37);
+}
+
+static __always_inline enum reason encap_rewrite(struct frame *f, const struct encap *e)
+{
+	struct ipv6hdr *ip6;
+	struct udphdr *udp;
+	struct ethhdr *eth;
+	struct iphdr *ip;
+	struct cur c;
+
+	if (!frame_trim(f, ETH_HLEN + e->len) ||
+	    bpf_xdp_adjust_head(f->ctx, -(int)(IP4_LEN + UDP_LEN)))
+		return R_NO_ROOM;
+	c = frame_cursor(f);
+	eth = cur_make(&c, sizeof(*eth));
+	ip = cur_make(&c, sizeof(*ip));
+	udp = cur_make(&c, sizeof(*udp));
+	ip6 = cur_make(&c, sizeof(*ip6));
+	if (!eth || !ip || !udp || !ip6)
+		return R_NO_ROOM;
+
+	__builtin_memcpy(eth, e->hop->hop.mac, sizeof(e->hop->hop.mac));
+	eth->h_proto = BE16(ETH_P_IP);
+	ip6->hop_limit--;
+	encap_ip4(ip, e, encap_id(e->hop));
+	encap_udp(udp, e, ip6);
+	f->out = e->hop->hop.ifindex;
+	return R_ENCAP;
+}
+
+static __always_inline enum reason encap(struct frame *f, struct cur c)
+{
+	struct encap e;
+	enum reason r = encap_decide(&e, f, c);
+
+	return r == R_OK ? encap_rewrite(f, &e) : r;
+}
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The end of every packet: the only place that counts and picks the XDP action.
+ */
+#ifndef NAVALIS_BPF_FINISH_H
+#define NAVALIS_BPF_FINISH_H
+
+#include "parse.h"
+#include "slowpath.h"
+
+static const struct {
+	__u8 action, meter;
+} verdict[R_MAX] = {
+#define R(name, action, meter, section, text) { ACTION_##action, METER_##meter },
+#include <navalis/reasons.def>
+#undef R
+};
+
+/* What a packet is called that its class has no room for. */
+static const __u8 over[METER_MAX] = {
+	[METER_BUBBLE] = R_OVER_BUBBLE,
+	[METER_IN] = R_OVER_IN,
+	[METER_OUT] = R_OVER_OUT,
+	[METER_ODD] = R_OVER_ODD,
+};
+
+/* Per CPU, so that a plain addition does. */
+static __always_inline void count(const struct frame *f, __u32 counter)
+{
+	__u32 n = f->slot * NAV_COUNTERS + counter;
+	struct nav_count *c = bpf_map_lookup_elem(&counters, &n);
+
+	if (c) {
+		c->packets++;
+		c->bytes += f->len;
+	}
+}
+
+static __always_inline int finish(const struct frame *f, enum reason reason)
+{
+	__u32 r = reason, class;
+
+	if (r >= R_MAX) /* for the verifier */
+		return XDP_ABORTED;
+	class = verdict[r].meter;
+	if (class != METER_NONE && class < METER_MAX && !slowpath_takes(class)) {
+		r = over[class];
+		if (r >= R_MAX)
+			return XDP_ABORTED;
+	}
+	count(f, NAV_COUNT_OF(r));
+
+	switch (verdict[r].action) {
+	case ACTION_FORWARD:
+		return (int)bpf_redirect(f->out, 0);
+	case ACTION_PASS:
+		return XDP_PASS;
+	default:
+		return XDP_DROP;
+	}
+}
+
+#endif

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The entry points. One program serves every NIC, be it the IPv4 side, the IPv6 side or both.
+ */
+#include "decap.h"
+#include "encap.h"
+#include "finish.h"
+#include "parse.h"
+
+static __always_inline enum reason judge(struct frame *f)
+{
+	struct cur c = frame_cursor(f);
+	const struct ethhdr *eth = cur_take(&c, sizeof(*eth));
+
+	if (!eth || eth->h_dest[0] & 1) /* nothing that was sent to a group is forwarded */
+		return R_NOT_OURS;
+	switch (eth->h_proto) {
+	case BE16(ETH_P_IP):
+		return decap(f, c);
+	case BE16(ETH_P_IPV6):
+		return encap(f, c);
+	default: /* 802.1Q, too: the kernel takes the tag off, and the slow path does the rest */
+		return R_NOT_OURS;
+	}
+}
+
+SEC("xdp") int navalis(struct xdp_md *ctx)
+{
+	struct frame f;
+
+	if (!frame_begin(&f, ctx))
+		return XDP_PASS;
+	count(&f, NAV_RX);
+	return finish(&f, judge(&f));
+}
+
+/* Run by the daemon, which cannot read jiffies, to learn how the two clocks hang together. */
+SEC("syscall") int read_clock(struct nav_clock_reading *r)
+{
+	r->ticks = bpf_jiffies64();
+	r->mono_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What arrived: the frame, and the IPv4 and UDP headers. Nothing here writes to the packet.
+ */
+#ifndef NAVALIS_BPF_PARSE_H
+#define NAVALIS_BPF_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/udp.h>
+#include <navalis/csum.h>
+#include <navalis/cursor.h>
+#include "maps.h"
+
+struct frame {
+	struct xdp_md *ctx;
+	__u64 len;   /* as it arrived; 64 bits, or the verifier refuses to spill the difference */
+	__u64 units; /* coarse time */
+	__u32 now;   /* the same as a stamp */
+	__u32 slot;  /* of the NIC it came from */
+	__u32 out;   /* ifindex to send it from, when the verdict is to forward */
+};
+
+static __always_inline struct cur frame_cursor(const struct frame *f)
+{
+	return (struct cur){ (void *)(long)f->ctx->data, (void *)(long)f->ctx->data_end };
+}
+
+/* False when the NIC is none of ours: somebody else's frame, not even counted. */
+static __always_inline bool frame_begin(struct frame *f, struct xdp_md *ctx)
+{
+	const __u32 nic = ctx->ingress_ifindex;
+	__u32 slot;
+
+	for (slot = 0; slot < NAV_NICS && slot < cfg.n_nics; slot++)
+		if (cfg.nic[slot] == nic)
+			break;
+	if (slot >= NAV_NICS || slot >= cfg.n_nics)
+		return false;
+
+	f->ctx = ctx;
+	f->slot = slot;
+	f->len = (__u64)(ctx->data_end - ctx->data);
+	/* a load, where bpf_ktime_get_ns() is a call of 24 ns */
+	f->units = bpf_jiffies64() >> cfg.clock_shift;
+	f->now = stamp_of(f->units);
+	return true;
+}
+
+/* Takes n bytes that are going to be written. */
+static __always_inline void *cur_make(struct cur *c, __u32 n)
+{
+	return (void *)cur_take(c, n);
+}
+
+/* Cuts off what follows the first len bytes: Ethernet padding, and trailers behind the datagram. */
+static __always_inline bool frame_trim(const struct frame *f, __u32 len)
+{
+	return f->len <= len || !bpf_xdp_adjust_tail(f->ctx, (int)(len - (__u32)f->len));
+}
+
+/* A UDP/IPv4 datagram to the service endpoint. */
+struct datagram {
+	struct endpoint4 src;
+	__u32 payload_len; /* as UDP says, and IPv4 and the frame agree */
+	__u8 tos;
+};
+
+#define IP4_LEN sizeof(struct iphdr)
+#define UDP_LEN sizeof(struct udphdr)
+
+/* Leaves c at the UDP payload. */
+static __always_inline enum reason parse_datagram(struct cur *c, struct datagram *d)
+{
+	const __u64 present = cur_left(c);
+	const struct iphdr *ip = cur_take(c, sizeof(*ip));
+	const struct udphdr *udp;
+	__u32 ip_len, udp_len;
+
+	if (!ip || ip->version != 4 || ip->protocol != IPPROTO_UDP ||
+	    ip->daddr != cfg.service.addr)
+		return R_NOT_OURS;
+	if (ip->frag_off & BE16(0x3fff)) /* more to come, or not the first; DF is no matter */
+		return R_IP4_FRAGMENT;
+	if (ip->ihl != 5)
+		return R_IP4_OPTIONS;
+	if (csum_fold(csum_ip4(ip)) != 0xffff)
+		return R_IP4_CHECKSUM;
+	ip_len = HOST16(ip->tot_len);
+	if (ip_len < IP4_LEN || ip_len > present)
+		return R_IP4_LENGTH;
+
+	udp = ip_len < IP4_LEN + UDP_LEN ? NULL : cur_take(c, sizeof(*udp));
+	if (!udp)
+		return R_UDP_LENGTH;
+	if (udp->dest != cfg.service.port)
+		return R_NOT_OURS;
+	udp_len = HOST16(udp->len);
+	if (udp_len < UDP_LEN || udp_len > ip_len - IP4_LEN)
+		return R_UDP_LENGTH;
+
+	d->src = (struct endpoint4){ .addr = ip->saddr, .port = udp->source };
+	d->payload_len = udp_len - UDP_LEN;
+	d->tos = ip->tos;
+	return R_OK;
+}
+
+#endif

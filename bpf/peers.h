@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Proven clients: finding them, and the two marks that this program leaves on them. table.h has
+ * the rules that reader and writer keep.
+ */
+#ifndef NAVALIS_BPF_PEERS_H
+#define NAVALIS_BPF_PEERS_H
+
+#include "maps.h"
+
+struct peer {
+	__u32 *stamp;              /* in its map */
+	__u32 seen;                /* what it was when we looked */
+	struct endpoint4 endpoint; /* where the client is */
+};
+
+/* Two cache lines at most: 15 ns for few clients, 160 for a million, a third of a hash map's cost. */
+static __always_inline bool peer_in_table(struct peer *p, const struct in6_addr *addr)
+{
+	const __u64 id = teredo_id(addr);
+	const __be32 server = teredo_server(addr);
+	const __u64 hash = table_hash(&cfg.seed, id, server);
+
+	/* the first bucket again: the client may have moved there while we looked at the second */
+	for (int turn = 0; turn < 3; turn++) {
+		__u32 n = (__u32)(turn == 1 ? hash >> 32 : hash) & cfg.bucket_mask;
+		struct bucket *b = bpf_map_lookup_elem(&clients, &n);
+		struct client *c = b ? bucket_find(b, id, server) : NULL;
+
+		if (!c)
+			continue;
+		p->stamp = &c->stamp;
+		p->seen = READ_ONCE(c->stamp);
+		if (READ_ONCE(c->id) != id) /* given away meanwhile */
+			continue;
+		/* from the address, not from the table: no race can send to another client */
+		p->endpoint = teredo_mapped(addr);
+		return true;
+	}
+	return false;
+}
+
+/* Behind a symmetric NAT, which gives it another endpoint towards us than its address says. */
+static __always_inline bool peer_remapped(struct peer *p, const struct in6_addr *addr)
+{
+	struct in6_addr key = *addr;
+	struct remapped *m = bpf_map_lookup_elem(&remapped, &key);
+
+	if (!m)
+		return false;
+	p->stamp = &m->stamp;
+	p->seen = READ_ONCE(m->stamp);
+	p->endpoint = m->endpoint;
+	return true;
+}
+
+static __always_inline bool peer_young(const struct peer *p, __u32 now)
+{
+	return stamp_young(p->seen, now, cfg.life);
+}
+
+/*
+ * Heard of now. Written only when the unit changed: a store that dirties a cold line costs up to
+ * 60 ns, and other CPUs the line.
+ */
+static __always_inline void peer_heard(const struct peer *p, __u32 now)
+{
+	if ((p->seen & ~STAMP_SENT) != now)
+		WRITE_ONCE(*p->stamp, now);
+}
+
+/* Sent to after a long silence: the daemon asks it to prove itself again before its time is up. */
+static __always_inline void peer_sent(const struct peer *p, __u32 now)
+{
+	if (!(p->seen & STAMP_SENT) && stamp_age(p->seen, now) >= (__s32)cfg.reproof)
+		__sync_val_compare_and_swap(p->stamp, p->seen, p->seen | STAMP_SENT);
+}
+
+#endif
