@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Insert, remove and move in the table of proven clients. */
+#include "core/table.h"
+
+#define MOVES 128 /* at 80 % load a dozen is plenty; a chain that long means a full table */
+
+static struct bucket *bucket_at(const struct table *t, __u64 id, __be32 server, int which)
+{
+	__u64 h = table_hash(&t->seed, id, server);
+
+	return &t->bucket[(which ? h >> 32 : h) & t->mask];
+}
+
+static struct bucket *other_bucket(const struct table *t, const struct client *c,
+				   const struct bucket *b)
+{
+	struct bucket *first = bucket_at(t, c->id, c->server, 0);
+
+	return first == b ? bucket_at(t, c->id, c->server, 1) : first;
+}
+
+static struct client *free_slot(struct bucket *b)
+{
+	for (int i = 0; i < BUCKET_CLIENTS; i++)
+		if (!b->client[i].id)
+			return &b->client[i];
+	return NULL;
+}
+
+static void publish(struct client *c, __u64 id, __be32 server, __u32 stamp)
+{
+	c->server = server;
+	__atomic_store_n(&c->stamp, stamp, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->id, id, __ATOMIC_RELEASE);
+}
+
+static void clear(struct client *c)
+{
+	__atomic_store_n(&c->id, 0, __ATOMIC_RELEASE);
+}
+
+static bool newer(__u32 a, __u32 b)
+{
+	return stamp_age(b, a) > 0;
+}
+
+/* New place first, so that a reader finds the client in one of the two at any moment. */
+static void move(struct client *from, struct client *to)
+{
+	__u32 stamp = __atomic_load_n(&from->stamp, __ATOMIC_RELAXED), late;
+
+	publish(to, from->id, from->server, stamp);
+	clear(from);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	late = __atomic_load_n(&from->stamp, __ATOMIC_RELAXED);
+	if (newer(late, stamp))
+		__atomic_compare_exchange_n(&to->stamp, &stamp, late, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED);
+}
+
+/*
+ * Frees a slot of b by moving clients to their other bucket. A random walk forward only notes the
+ * path; the moves then run from its end back, so that nobody is ever without a place.
+ */
+static struct client *make_room(struct table *t, struct bucket *b)
+{
+	struct client *path[MOVES], *hole;
+	int n = 0;
+
+	while (!(hole = free_slot(b))) {
+		struct client *c;
+
+		if (n == MOVES)
+			return NULL;
+		t->random = t->random * 1664525 + 1013904223;
+		c = &b->client[t->random >> 30];
+		/* a walk that comes back to a slot would move it twice: give that walk up */
+		for (int i = 0; i < n; i++)
+			if (path[i] == c)
+				return NULL;
+		path[n++] = c;
+		b = other_bucket(t, c, b);
+	}
+	while (n--) {
+		move(path[n], hole);
+		hole = path[n];
+	}
+	return hole;
+}
+
+void table_init(struct table *t, struct bucket *memory, __u32 buckets,
+		const struct table_seed *seed, __u32 max)
+{
+	*t = (struct table){ .bucket = memory, .mask = buckets - 1, .max = max, .seed = *seed };
+	for (struct bucket *b = memory; b < memory + buckets; b++)
+		for (struct client *c = b->client; c < b->client + BUCKET_CLIENTS; c++) {
+			if (!c->id)
+				continue;
+			if (table_find(t, c->id, c->server) != c)
+				clear(c);
+			else
+				t->n++;
+		}
+}
+
+struct client *table_find(const struct table *t, __u64 id, __be32 server)
+{
+	struct client *c = bucket_find(bucket_at(t, id, server, 0), id, server);
+
+	return c ? c : bucket_find(bucket_at(t, id, server, 1), id, server);
+}
+
+int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp)
+{
+	struct bucket *first = bucket_at(t, id, server, 0), *second = bucket_at(t, id, server, 1);
+	struct client *c = table_find(t, id, server);
+
+	if (c) {
+		table_stamp(c, stamp);
+		return -EEXIST;
+	}
+	if (t->n >= t->max)
+		return -ENOSPC;
+	c = free_slot(first);
+	if (!c)
+		c = free_slot(second);
+	for (int tries = 0; !c && tries < 8; tries++)
+		c = make_room(t, tries & 1 ? second : first);
+	if (!c)
+		return -ENOSPC;
+	publish(c, id, server, stamp);
+	t->n++;
+	return 0;
+}
+
+void table_remove(struct table *t, struct client *c)
+{
+	clear(c);
+	t->n--;
+}
+
+void table_stamp(struct client *c, __u32 stamp)
+{
+	__atomic_store_n(&c->stamp, stamp, __ATOMIC_RELAXED);
+}
+
+void table_mark_sent(struct client *c, bool sent)
+{
+	__u32 old = __atomic_load_n(&c->stamp, __ATOMIC_RELAXED);
+
+	__atomic_compare_exchange_n(&c->stamp, &old, sent ? old | STAMP_SENT : old & ~STAMP_SENT,
+				    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The writer of the table of proven clients (navalis/table.h says who writes what, and when).
+ * One writer only; the memory is the caller's: the mapped BPF array, or a test's.
+ */
+#ifndef NAVALISD_TABLE_H
+#define NAVALISD_TABLE_H
+
+#include "navalis/table.h"
+
+struct table {
+	struct bucket *bucket; /* not owned */
+	__u32 mask;            /* number of buckets, a power of two, less one */
+	__u32 n, max;          /* clients now, and at most */
+	struct table_seed seed;
+	__u32 random;          /* picks the client that is moved */
+};
+
+/*
+ * Takes over what the memory holds already, and counts it. A client whose move was cut short by the
+ * end of an earlier writer stands in both of its buckets: the second copy is cleared.
+ */
+void table_init(struct table *t, struct bucket *memory, __u32 buckets, const struct table_seed *seed,
+		__u32 max);
+
+/* The client, of any age, or NULL. Valid until the next insert or remove. */
+struct client *table_find(const struct table *t, __u64 id, __be32 server);
+
+/* 0, or -EEXIST (stamped only), or -ENOSPC when max is reached or no move makes room. */
+int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp);
+
+void table_remove(struct table *t, struct client *c);
+
+/* Sets the stamp to a time of reception: from now on the client was last heard then. */
+void table_stamp(struct client *c, __u32 stamp);
+
+/* Sets or clears STAMP_SENT; leaves alone a stamp that somebody else changed meanwhile. */
+void table_mark_sent(struct client *c, bool sent);
+
+#endif
