@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The Teredo relay (RFC 4380 5.4, RFC 5991): what to do with a packet, and what falls due. Pure: no
+ * socket, no clock; each call says what the caller has to send.
+ */
+#ifndef NAVALISD_RELAY_H
+#define NAVALISD_RELAY_H
+
+#include "core/peers.h"
+#include "core/table.h"
+#include "navalis/policy.h"
+
+/* The present, on both clocks that the relay uses; both monotonic. */
+struct relay_time {
+	__u64 ms;
+	__u64 units; /* coarse units, navalis/abi.h */
+};
+
+/* What the caller has to do, beside counting reason. Sending errors are the caller's to count. */
+#define RELAY_SEND 1        /* pkt to the UDP endpoint to */
+#define RELAY_WRITE 2       /* pkt to the TUN */
+#define RELAY_BUBBLE 4      /* bubble to the UDP endpoint bubble_to */
+#define RELAY_UNREACHABLE 8 /* address unreachable about pkt to its source */
+
+struct relay_out {
+	enum reason reason; /* the verdict, or what happened; R_OK: nothing to count */
+	int act;            /* RELAY_ flags */
+	const void *pkt;    /* valid until the next call */
+	size_t len;
+	struct endpoint4 to;
+	struct endpoint4 bubble_to;
+	__u8 bubble[sizeof(struct ipv6hdr)];
+};
+
+/* The map of clients behind symmetric NATs, which lives with the data path. */
+struct remap_ops {
+	bool (*find)(void *data, const struct in6_addr *client, struct remapped *ret);
+	int (*set)(void *data, const struct in6_addr *client, const struct remapped *r);
+	void (*remove)(void *data, const struct in6_addr *client);
+	void *data;
+};
+
+struct relay_limits {
+	__u32 pending, queue_bytes;
+	__u32 clients_per_address, clients_per_net;
+	__u32 new_per_second, new_per_source, bubbles_per_client, bubbles_per_server;
+	__u32 unreachables_per_second;
+};
+
+struct relay;
+
+/*
+ * All pointers are the caller's and outlive the relay: policy and own may change between calls;
+ * keys holds valid keys at any time. seed: random.
+ */
+int relay_new(const struct nav_config *policy, const struct nav_own *own, struct table *table,
+	      const struct cookie_keys *keys, const struct remap_ops *remap,
+	      const struct relay_limits *limits, __u64 seed, struct relay **ret);
+struct relay *relay_free(struct relay *r);
+
+/* An IPv6 packet from the TUN. */
+void relay_from_native(struct relay *r, const void *pkt, size_t len, struct relay_time now,
+		       struct relay_out *out);
+
+/*
+ * A UDP payload from an IPv4 endpoint. pkt may be changed (the inner ECN bits). When it proves its
+ * client, out->pkt is the packet that was kept for it, if any: to be counted as R_DEQUEUED, too.
+ */
+void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 from, __u8 tos,
+		    struct relay_time now, struct relay_out *out);
+
+/*
+ * An ICMPv4 error about a datagram of ours to an endpoint, quoting the first len bytes of its
+ * payload. Only ever leads to a bubble.
+ */
+void relay_icmp4(struct relay *r, struct endpoint4 to, const void *quote, size_t len,
+		 struct relay_time now, struct relay_out *out);
+
+/* What falls due: call until it returns false. sweep: so many buckets are looked through. */
+bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out);
+void relay_sweep(struct relay *r, __u32 buckets);
+
+/* Drops clients that a changed policy no longer admits. Returns how many. */
+__u32 relay_enforce(struct relay *r);
+
+struct peers_gauges relay_gauges(const struct relay *r);
+
+#endif
