@@ -390,7 +390,7 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 		return;
 	((__u8 *)pkt)[1] = (__u8)((((__u8 *)pkt)[1] & ~0x30) | ecn << 4);
 	if (direct) {
-		*out = (struct relay_out){ R_DECAP, RELAY_WRITE, pkt, len };
+		*out = (struct relay_out){ R_DECAP, RELAY_WRITE, pkt, len, .to = from };
 		return;
 	}
 	out->reason = policy_client(r->policy, r->own, &ip6->saddr);
