@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One line for each change of state, on stderr, with the priority that journald reads. */
+#ifndef NAVALISD_LOG_H
+#define NAVALISD_LOG_H
+
+#include <systemd/sd-daemon.h>
+
+enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+
+void log_set_level(enum log_level level);
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * A sentence for the person who has to repair it. Functions that can fail for reasons outside of the
+ * program take one; who handles the error logs it once.
+ */
+struct error {
+	char text[512];
+};
+
+/* Writes the sentence; returns err. */
+int error_set(struct error *e, int err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif
