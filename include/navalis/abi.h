@@ -32,6 +32,11 @@
 #define NAV_NICS 8    /* NICs of one instance */
 #define NAV_SERVED 16 /* served prefixes */
 #define NAV_OWN 64    /* of each family */
+#define NAV_NEIGHS 16 /* next hops that the kernel is asked to keep resolved */
+
+#define NAV_RTPROT 110                 /* «protocol» of the routes that navalisd makes: n */
+#define NAV_ROUTE_METRIC 1024          /* 2001::/32 to the TUN */
+#define NAV_BLACKHOLE_METRIC 0x7fffffff /* the same to nowhere, for when the TUN is not there */
 
 /* How the clock of all stamps is made of the kernel's ticks; the same until the next boot. */
 struct nav_clock {
@@ -152,6 +157,12 @@ struct nav_daemon {
 	__u64 stopped_ns;   /* of an orderly stop; 0: none */
 	char version[32];
 	struct nav_nic nic[NAV_NICS];
+	char tun[16];
+	__u32 n_neighs;
+	struct nav_neigh {
+		__u32 ifindex, family; /* AF_INET, AF_INET6 */
+		struct in6_addr addr;  /* IPv4 in the first four bytes */
+	} neigh[NAV_NEIGHS];
 	__u32 mode_wanted;  /* enum nav_mode */
 	__u32 laboratory;   /* the refused lists are off */
 

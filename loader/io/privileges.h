@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the daemon may do after its start: three capabilities, and nothing to be gained by exec. */
+#ifndef NAVALISD_PRIVILEGES_H
+#define NAVALISD_PRIVILEGES_H
+
+#include "log.h"
+
+/* Checks for CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; says which are missing. */
+int privileges_check(struct error *e);
+
+/* Drops all others. */
+int privileges_drop(struct error *e);
+
+#endif
