@@ -40,12 +40,12 @@ static __always_inline enum reason decap_extensions(struct cur c, const struct i
 	const __u8 *ext; /* next header, length, routing type */
 
 	if (!fragment && !ip6_has_more(ip6->nexthdr))
-		return R_OK;
+		return R_NONE;
 	ext = HOST16(ip6->payload_len) < 8 ? NULL : cur_take(&c, 8);
 	if (!ext)
 		return R_INNER_EXTENSION;
 	if (fragment)
-		return ext[0] == 44 || ip6_has_more(ext[0]) ? R_INNER_EXTENSION : R_OK;
+		return ext[0] == 44 || ip6_has_more(ext[0]) ? R_INNER_EXTENSION : R_NONE;
 	return ip6->nexthdr == 43 && ext[2] == 0 ? R_INNER_ROUTING : R_INNER_EXTENSION;
 }
 
@@ -74,7 +74,7 @@ static __always_inline enum reason decap_source(struct peer *p, const struct fra
 	} else if (!peer_remapped(p, src) || !endpoint4_equal(p->endpoint, outer)) {
 		return R_SRC_MISMATCH;
 	}
-	return peer_young(p, f->now) ? R_OK : R_UNPROVEN_IN;
+	return peer_young(p, f->now) ? R_NONE : R_UNPROVEN_IN;
 }
 
 static __always_inline enum reason decap_decide(struct decap *d, struct frame *f, struct cur c)
@@ -88,15 +88,15 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 	int ecn;
 
 	r = parse_datagram(&c, &gram);
-	if (r != R_OK)
+	if (r != R_NONE)
 		return r;
 	r = teredo_payload(&c, gram.payload_len, &ip6);
-	if (r != R_OK)
+	if (r != R_NONE)
 		return r;
 	if (teredo_is_bubble(ip6))
 		return decap_bubble(f, ip6);
 	r = decap_source(&peer, f, &ip6->saddr, gram.src);
-	if (r != R_OK)
+	if (r != R_NONE)
 		return r;
 	peer_heard(&peer, f->now); /* wherever the packet wants to go, 5.4.2 */
 
@@ -105,13 +105,13 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 		return R_ECN_CONGESTED;
 	d->ecn = (__u8)ecn;
 	r = decap_extensions(c, ip6);
-	if (r != R_OK)
+	if (r != R_NONE)
 		return r;
 	own_addrs = THE_ONLY(own);
 	if (!own_addrs)
 		return R_NO_NEXT_HOP_IN;
 	r = policy_native_dst(&cfg, own_addrs, &ip6->daddr);
-	if (r != R_OK)
+	if (r != R_NONE)
 		return r;
 	if (ip6->hop_limit <= 1)
 		return R_HOP_LIMIT_IN;
@@ -121,7 +121,7 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 	if (!hop) /* for this host itself, too: the kernel delivers to the daemon */
 		return R_NO_NEXT_HOP_IN;
 	d->hop = &hop->hop;
-	return R_OK;
+	return R_NONE;
 }
 
 static __always_inline enum reason decap_rewrite(struct frame *f, const struct decap *d)
@@ -153,7 +153,7 @@ static __always_inline enum reason decap(struct frame *f, struct cur c)
 	struct decap d;
 	enum reason r = decap_decide(&d, f, c);
 
-	return r == R_OK ? decap_rewrite(f, &d) : r;
+	return r == R_NONE ? decap_rewrite(f, &d) : r;
 }
 
 #endif

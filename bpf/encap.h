@@ -25,9 +25,9 @@ __attribute__((noinline)) int encap_stranger(__be32 server, __u32 port_and_flags
 	const struct in6_addr client = { .s6_addr32 = { BE32(TEREDO_PREFIX), server,
 							port_and_flags, obf_addr } };
 	const struct nav_own *own_addrs = THE_ONLY(own);
-	enum reason r = own_addrs ? policy_client(&cfg, own_addrs, &client) : R_OK;
+	enum reason r = own_addrs ? policy_client(&cfg, own_addrs, &client) : R_NONE;
 
-	return r == R_OK ? R_UNPROVEN_OUT : r;
+	return r == R_NONE ? R_UNPROVEN_OUT : r;
 }
 
 /*
@@ -71,7 +71,7 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	if (!own_addrs)
 		return R_NO_NEXT_HOP_OUT;
 	r = policy_native_src(&cfg, own_addrs, &ip6->saddr);
-	if (r != R_OK)
+	if (r != R_NONE)
 		return r;
 	if (!(peer_in_table(&peer, dst) || peer_remapped(&peer, dst)) ||
 	    !peer_young(&peer, f->now))
@@ -89,7 +89,7 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	if (!e->hop)
 		return R_NO_NEXT_HOP_OUT;
 	peer_sent(&peer, f->now);
-	return R_OK;
+	return R_NONE;
 }
 
 /* Summed from the values and not from memory: reading back what was just stored stalls for 4 ns. */
@@ -166,7 +166,7 @@ static __always_inline enum reason encap(struct frame *f, struct cur c)
 	struct encap e;
 	enum reason r = encap_decide(&e, f, c);
 
-	return r == R_OK ? encap_rewrite(f, &e) : r;
+	return r == R_NONE ? encap_rewrite(f, &e) : r;
 }
 
 #endif

@@ -102,7 +102,7 @@ static __always_inline enum reason parse_datagram(struct cur *c, struct datagram
 	d->src = (struct endpoint4){ .addr = ip->saddr, .port = udp->source };
 	d->payload_len = udp_len - UDP_LEN;
 	d->tos = ip->tos;
-	return R_OK;
+	return R_NONE;
 }
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The decisions that the XDP program and the slow path take alike: may this packet pass?
  *
- * All of them return R_OK, or the reason to drop. Configuration is volatile because in BPF it is
+ * All of them return R_NONE, or the reason to drop. Configuration is volatile because in BPF it is
  * read-only data that the loader fills in before the verifier sees it.
  */
 #ifndef NAVALIS_POLICY_H
@@ -60,7 +60,7 @@ PURE enum reason policy_native_dst(const volatile struct nav_config *cfg, const 
 	}
 	if (policy_embeds_own(own, kind, dst))
 		return R_DST_OWN_TUNNEL;
-	return policy_served(cfg, dst) ? R_OK : R_DST_NOT_SERVED;
+	return policy_served(cfg, dst) ? R_NONE : R_DST_NOT_SERVED;
 }
 
 /* Where a native packet says that it comes from. */
@@ -86,7 +86,7 @@ PURE enum reason policy_native_src(const volatile struct nav_config *cfg, const 
 	}
 	if (policy_embeds_own(own, kind, src))
 		return R_SRC_OWN_TUNNEL;
-	return policy_served(cfg, src) ? R_OK : R_SRC_NOT_SERVED;
+	return policy_served(cfg, src) ? R_NONE : R_SRC_NOT_SERVED;
 }
 
 /*
@@ -108,7 +108,7 @@ PURE enum reason policy_client(const volatile struct nav_config *cfg, const stru
 		return R_CLIENT_PORT;
 	if (own_has4(own, mapped.addr))
 		return R_CLIENT_OURS;
-	return R_OK;
+	return R_NONE;
 }
 
 /*

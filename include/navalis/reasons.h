@@ -12,7 +12,7 @@ enum reason {
 #include "reasons.def"
 #undef R
 	R_MAX,
-	R_OK = R_MAX, /* no verdict yet: go on */
+	R_NONE = R_MAX, /* no verdict yet: go on */
 };
 
 enum reason_action {

@@ -86,7 +86,7 @@ PURE bool teredo_src_matches(const struct in6_addr *src, struct endpoint4 outer)
  *
  * c stands at the UDP payload, payload_len is what the UDP header says (both may be longer than the
  * IPv6 packet: trailers follow). A relay has no server, so indications are refused.
- * Returns R_OK with *ip6 set and c behind the IPv6 header, or why not.
+ * Returns R_NONE with *ip6 set and c behind the IPv6 header, or why not.
  */
 PURE enum reason teredo_payload(struct cur *c, __u32 payload_len, const struct ipv6hdr **ip6)
 {
@@ -107,7 +107,7 @@ PURE enum reason teredo_payload(struct cur *c, __u32 payload_len, const struct i
 	if (sizeof(*h) + HOST16(h->payload_len) > payload_len)
 		return R_INNER_LENGTH;
 	*ip6 = h;
-	return R_OK;
+	return R_NONE;
 }
 
 /* Section 2.8. Any hop limit: Miredo sends 0, Windows 255. */
@@ -180,7 +180,7 @@ PURE int teredo_build_bubble(void *buf, size_t size, const struct in6_addr *src,
 /*
  * Trailers behind an IPv6 packet (RFC 6081 4.1): type, length, value, to the end of the payload.
  * Unknown types with the top bits 01 ask to discard the packet; malformed ones end the list.
- * c stands behind the IPv6 packet. Returns R_OK or R_BUBBLE_TRAILER.
+ * c stands behind the IPv6 packet. Returns R_NONE or R_BUBBLE_TRAILER.
  */
 PURE enum reason teredo_trailers(struct cur c)
 {
@@ -192,7 +192,7 @@ PURE enum reason teredo_trailers(struct cur c)
 		if ((tl[0] & 0xc0) == 0x40)
 			return R_BUBBLE_TRAILER;
 	}
-	return R_OK;
+	return R_NONE;
 }
 
 #endif /* !__bpf__ */

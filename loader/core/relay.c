@@ -147,7 +147,7 @@ static enum reason may_bubble(struct relay *r, const struct in6_addr *client, bo
 		return R_LIMIT_SERVER;
 	if (fresh && !limiter_take(r->fresh, 0, ms))
 		return R_LIMIT_PEERS;
-	return R_OK;
+	return R_NONE;
 }
 
 /* Would this event send a bubble? Only then are the limits asked. */
@@ -169,7 +169,7 @@ static void unproven(struct relay *r, const struct in6_addr *client, enum peer_e
 
 	if (starts_probe(peer, ev)) {
 		reason = may_bubble(r, client, !peer, native, now.ms);
-		if (reason != R_OK) {
+		if (reason != R_NONE) {
 			refuse(out, reason);
 			return;
 		}
@@ -202,7 +202,7 @@ static bool reproof(struct relay *r, const struct in6_addr *client, struct relay
 
 	if (peer && peer->state != PEER_QUIET)
 		return false;
-	if (may_bubble(r, client, false, NULL, now.ms) != R_OK ||
+	if (may_bubble(r, client, false, NULL, now.ms) != R_NONE ||
 	    !(peers_step(r->peers, peer, client, EV_REPROOF, now.ms, &peer) & PEER_BUBBLE))
 		return false;
 	put_bubble(r, client, now, out);
@@ -227,7 +227,7 @@ void relay_from_native(struct relay *r, const void *pkt, size_t len, struct rela
 		return;
 	}
 	out->reason = policy_native_src(r->policy, r->own, &ip6->saddr);
-	if (out->reason != R_OK)
+	if (out->reason != R_NONE)
 		return;
 	len = sizeof(*ip6) + HOST16(ip6->payload_len);
 	if (find_proven(r, &ip6->daddr, stamp, &p)) {
@@ -237,7 +237,7 @@ void relay_from_native(struct relay *r, const void *pkt, size_t len, struct rela
 		return;
 	}
 	out->reason = policy_client(r->policy, r->own, &ip6->daddr);
-	if (out->reason == R_OK)
+	if (out->reason == R_NONE)
 		unproven(r, &ip6->daddr, EV_NATIVE, &ip6->saddr, pkt, len, now, out);
 }
 
@@ -294,9 +294,9 @@ static void bubble_came(struct relay *r, const struct ipv6hdr *ip6, struct cur r
 		return;
 	}
 	out->reason = teredo_trailers(rest);
-	if (out->reason == R_OK)
+	if (out->reason == R_NONE)
 		out->reason = policy_client(r->policy, r->own, client);
-	if (out->reason == R_OK)
+	if (out->reason == R_NONE)
 		out->reason = admit(r, client, from, now);
 	if (out->reason != R_PROVEN)
 		return;
@@ -362,7 +362,7 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 	int ecn;
 
 	*out = (struct relay_out){ .reason = teredo_payload(&c, (__u32)len, &ip6) };
-	if (out->reason != R_OK)
+	if (out->reason != R_NONE)
 		return;
 	if (!teredo_is(&ip6->saddr)) {
 		refuse(out, R_SRC_NOT_TEREDO);
@@ -386,7 +386,7 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 		return;
 	}
 	out->reason = native_dst(r, ip6);
-	if (out->reason != R_OK)
+	if (out->reason != R_NONE)
 		return;
 	((__u8 *)pkt)[1] = (__u8)((((__u8 *)pkt)[1] & ~0x30) | ecn << 4);
 	if (direct) {
@@ -394,7 +394,7 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 		return;
 	}
 	out->reason = policy_client(r->policy, r->own, &ip6->saddr);
-	if (out->reason == R_OK)
+	if (out->reason == R_NONE)
 		unproven(r, &ip6->saddr, EV_DATA, NULL, pkt, len, now, out);
 }
 
@@ -445,7 +445,7 @@ static bool peer_due(struct relay *r, struct relay_time now, struct relay_out *o
 
 	if (!peers_due(r->peers, now.ms, &peer, &ev))
 		return false;
-	*out = (struct relay_out){ .reason = R_OK };
+	*out = (struct relay_out){ .reason = R_NONE };
 	act = peers_step(r->peers, peer, NULL, ev, now.ms, &peer);
 	if (act & PEER_BUBBLE)
 		put_bubble(r, &peer->addr, now, out);
@@ -518,7 +518,7 @@ __u32 relay_enforce(struct relay *r)
 			struct client *c = &r->table->bucket[i].client[k];
 			struct in6_addr addr = teredo_addr_of(c->id, c->server);
 
-			if (c->id && policy_client(r->policy, r->own, &addr) != R_OK) {
+			if (c->id && policy_client(r->policy, r->own, &addr) != R_NONE) {
 				drop_client(r, c);
 				n++;
 			}

@@ -23,7 +23,7 @@ struct relay_time {
 #define RELAY_UNREACHABLE 8 /* address unreachable about pkt to its source */
 
 struct relay_out {
-	enum reason reason; /* the verdict, or what happened; R_OK: nothing to count */
+	enum reason reason; /* the verdict, or what happened; R_NONE: nothing to count */
 	int act;            /* RELAY_ flags */
 	const void *pkt;    /* valid until the next call */
 	size_t len;

@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* libbpf: maps, pins, links. */
+#include <fcntl.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+#include <linux/magic.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/datapath.h"
+#include "navalis.skel.h"
+
+#define BPFFS "/sys/fs/bpf"
+
+/* The maps that outlive the daemon, in the order in which they are opened. */
+static const char *const pinned[] = { "meta", "clients", "remapped", "cookies", "own", "counters", "daemon" };
+#define N_PINNED (sizeof(pinned) / sizeof(pinned[0]))
+
+struct datapath {
+	char folder[64];
+	int lock;
+	int map[N_PINNED]; /* in the order of pinned[] */
+	struct nav_meta meta;
+	struct bucket *buckets;
+	struct nav_daemon *daemon;
+};
+
+enum { META, CLIENTS, REMAPPED, COOKIES, OWN, COUNTERS, DAEMON };
+
+static int print_nothing(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level, (void)format, (void)args;
+	return 0;
+}
+
+static int take_lock(struct datapath *d, const char *instance, struct error *e)
+{
+	char path[64], pid[16] = "";
+	ssize_t n;
+
+	mkdir("/run/navalis", 0755);
+	snprintf(path, sizeof(path), "/run/navalis/%s.lock", instance);
+	d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (d->lock < 0)
+		return error_set(e, -errno, "lock %s: %s", path, strerror(errno));
+	if (flock(d->lock, LOCK_EX | LOCK_NB)) {
+		n = read(d->lock, pid, sizeof(pid) - 1);
+		if (n > 0)
+			pid[strcspn(pid, "\n")] = '\0';
+		return error_set(e, -EBUSY, "instance %s is running already (pid %s): stop it, or give "
+				 "this one another name with «instance = NAME»", instance, pid);
+	}
+	n = snprintf(pid, sizeof(pid), "%d\n", getpid());
+	if (ftruncate(d->lock, 0) || pwrite(d->lock, pid, (size_t)n, 0) != n)
+		return error_set(e, -errno, "lock %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int make_folder(struct datapath *d, struct error *e)
+{
+	struct statfs fs;
+
+	if (statfs(BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
+		return error_set(e, -ENOENT, "no BPF file system: mount -t bpf bpf " BPFFS);
+	if (mkdir(d->folder, 0700) && errno != EEXIST)
+		return error_set(e, -errno, "folder %s: %s", d->folder, strerror(errno));
+	return 0;
+}
+
+static void pin_path(const struct datapath *d, const char *name, char *path, size_t size)
+{
+	snprintf(path, size, "%s/%s", d->folder, name);
+}
+
+
+/* Ticks as XDP counts them: only a BPF program can read them. */
+static int read_clock(struct navalis_bpf *skel, struct nav_clock *clock)
+{
+	struct nav_clock_reading r = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &r, .ctx_size_in = sizeof(r));
+	struct timespec tick;
+	int err = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.read_clock), &opts);
+
+	if (err)
+		return err;
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick); /* 1/HZ, whatever HZ is */
+	clock->tick_ns = (__u64)tick.tv_nsec;
+	clock->offset_ns = (__s64)(r.mono_ns - r.ticks * clock->tick_ns);
+	clock->shift = 0;
+	while ((clock->tick_ns << (clock->shift + 1)) <= 256000000)
+		clock->shift++;
+	return 0;
+}
+
+static __u32 buckets_for(__u32 clients)
+{
+	__u32 n = 16;
+
+	while ((__u64)n * BUCKET_CLIENTS * 3 / 4 < clients) /* above 75 % inserting becomes slow */
+		n *= 2;
+	return n;
+}
+
+static int load_error(int err, struct error *e)
+{
+	if (err == -EPERM)
+		return error_set(e, err, "the kernel refuses BPF programs: CAP_BPF, CAP_NET_ADMIN and "
+				 "CAP_PERFMON are needed");
+	return error_set(e, err, "the XDP program cannot be loaded: %s (Linux 6.1 or newer, with BTF?)",
+			 strerror(-err));
+}
+
+/* A program object that uses the pinned maps, or with d->map[] < 0 makes them. */
+static int open_object(struct datapath *d, __u32 buckets, bool xdp, struct navalis_bpf **ret,
+		       struct error *e)
+{
+	struct navalis_bpf *skel = navalis_bpf__open();
+
+	if (!skel)
+		return error_set(e, -errno, "the XDP program cannot be opened: %s", strerror(errno));
+	bpf_map__set_max_entries(skel->maps.clients, buckets);
+	bpf_map__set_max_entries(skel->maps.remapped, buckets / 4 + 16);
+	bpf_program__set_autoload(skel->progs.navalis, xdp);
+	for (size_t i = 0; i < N_PINNED && d->map[i] >= 0; i++)
+		bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, pinned[i]), d->map[i]);
+	*ret = skel;
+	return 0;
+}
+
+static int adopt(struct datapath *d, __u32 buckets, const char *instance, struct error *e)
+{
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(d->map[META], &zero, &d->meta))
+		return error_set(e, -errno, "map meta of %s: %s", d->folder, strerror(errno));
+	if (d->meta.magic != NAV_MAGIC || d->meta.abi != NAV_ABI || d->meta.reasons != R_MAX)
+		return error_set(e, -EPROTO, "the maps in %s are of another version (%u, this is %u): "
+				 "navalisctl --instance %s detach removes them, and the clients in them",
+				 d->folder, d->meta.abi, NAV_ABI, instance);
+	if (d->meta.buckets != buckets)
+		return error_set(e, -EPROTO, "the table in %s has %u buckets, max_clients asks for %u: "
+				 "navalisctl --instance %s detach removes it, and the clients in it",
+				 d->folder, d->meta.buckets, buckets, instance);
+	return 0;
+}
+
+static int make_maps(struct datapath *d, __u32 buckets, struct error *e)
+{
+	struct navalis_bpf *skel;
+	char path[96];
+	__u32 zero = 0;
+	int err;
+
+	err = open_object(d, buckets, false, &skel, e);
+	if (err)
+		return err;
+	err = navalis_bpf__load(skel);
+	if (err) {
+		load_error(err, e);
+		goto out;
+	}
+	d->meta = (struct nav_meta){ NAV_MAGIC, NAV_ABI, buckets, R_MAX, { 0 }, { { 0 } } };
+	err = read_clock(skel, &d->meta.clock);
+	if (err) {
+		error_set(e, err, "the kernel's ticks cannot be read: %s", strerror(-err));
+		goto out;
+	}
+	if (getrandom(&d->meta.seed, sizeof(d->meta.seed), 0) < 0)
+		err = -errno;
+	for (int i = 0; i < 3; i++)
+		d->meta.seed.k[i] |= 1;
+	if (!err && bpf_map__update_elem(skel->maps.meta, &zero, sizeof(zero), &d->meta,
+					 sizeof(d->meta), 0))
+		err = -errno;
+	/* meta last: whoever finds it finds all of them */
+	for (size_t i = N_PINNED; !err && i--;) {
+		struct bpf_map *m = bpf_object__find_map_by_name(skel->obj, pinned[i]);
+
+		pin_path(d, pinned[i], path, sizeof(path));
+		unlink(path);
+		err = bpf_map__pin(m, path);
+		d->map[i] = fcntl(bpf_map__fd(m), F_DUPFD_CLOEXEC, 3);
+	}
+	if (err)
+		error_set(e, err, "maps in %s: %s", d->folder, strerror(-err));
+out:
+	navalis_bpf__destroy(skel);
+	return err;
+}
+
+static void *map_memory(int fd, size_t size)
+{
+	void *p = mmap(NULL, (size + 4095) & ~4095UL, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
+{
+	struct datapath *d = calloc(1, sizeof(*d));
+	__u32 buckets = buckets_for(c->max_clients);
+	char path[96];
+	int err;
+
+	if (!d)
+		return error_set(e, -ENOMEM, "out of memory");
+	libbpf_set_print(print_nothing);
+	d->lock = -1;
+	for (size_t i = 0; i < N_PINNED; i++)
+		d->map[i] = -1;
+	snprintf(d->folder, sizeof(d->folder), BPFFS "/%s", c->instance);
+	err = take_lock(d, c->instance, e);
+	if (!err)
+		err = make_folder(d, e);
+	if (!err) {
+		for (size_t i = 0; i < N_PINNED; i++) {
+			pin_path(d, pinned[i], path, sizeof(path));
+			d->map[i] = bpf_obj_get(path);
+			if (d->map[i] < 0)
+				break;
+		}
+		if (d->map[META] < 0) {
+			err = make_maps(d, buckets, e);
+		} else if (d->map[N_PINNED - 1] < 0) {
+			err = error_set(e, -EPROTO, "maps are missing in %s: navalisctl --instance %s "
+					"detach removes the others", d->folder, c->instance);
+		} else {
+			err = adopt(d, buckets, c->instance, e);
+		}
+	}
+	if (!err) {
+		d->buckets = map_memory(d->map[CLIENTS], (size_t)buckets * sizeof(struct bucket));
+		d->daemon = map_memory(d->map[DAEMON], sizeof(struct nav_daemon));
+		if (!d->buckets || !d->daemon)
+			err = error_set(e, -ENOMEM, "the table cannot be mapped: %s", strerror(errno));
+	}
+	if (err) {
+		datapath_free(d);
+		return err;
+	}
+	*ret = d;
+	return 0;
+}
+
+struct datapath *datapath_free(struct datapath *d)
+{
+	if (!d)
+		return NULL;
+	if (d->buckets)
+		munmap(d->buckets, (size_t)d->meta.buckets * sizeof(struct bucket));
+	if (d->daemon)
+		munmap(d->daemon, (sizeof(*d->daemon) + 4095) & ~4095UL);
+	for (size_t i = 0; i < N_PINNED; i++)
+		if (d->map[i] >= 0)
+			close(d->map[i]);
+	if (d->lock >= 0)
+		close(d->lock);
+	free(d);
+	return NULL;
+}
+
+/* ---- attaching ------------------------------------------------------------------------------- */
+
+static int attach_error(int err, const char *nic, enum nav_mode mode, struct error *e)
+{
+	switch (-err) {
+	case EBUSY:
+	case EEXIST:
+		return error_set(e, err, "%s has another XDP program: ip link set dev %s xdp off "
+				 "(or xdpgeneric off), or detach the program that owns it", nic, nic);
+	case EOPNOTSUPP:
+		return error_set(e, err, "the driver of %s has no XDP: set mode = auto or generic", nic);
+	case ERANGE:
+	case EINVAL:
+		return error_set(e, err, "the driver of %s refuses XDP (%s), most likely for its MTU: "
+				 "ip link set dev %s mtu 1500, or set mode = generic", nic,
+				 strerror(-err), nic);
+	case EPERM:
+		return error_set(e, err, "no right to attach to %s: CAP_NET_ADMIN is missing", nic);
+	}
+	return error_set(e, err, "%s: XDP %s mode: %s", nic,
+			 mode == NAV_MODE_GENERIC ? "generic" : "native", strerror(-err));
+}
+
+static int link_pin(const struct datapath *d, __u32 slot, char *path, size_t size)
+{
+	snprintf(path, size, "%s/link_%u", d->folder, slot);
+	return bpf_obj_get(path);
+}
+
+/* Detached even if somebody else holds a descriptor. */
+static void drop_link(const struct datapath *d, __u32 slot)
+{
+	char path[96];
+	int fd = link_pin(d, slot, path, sizeof(path));
+
+	if (fd < 0)
+		return;
+	bpf_link_detach(fd);
+	close(fd);
+	unlink(path);
+}
+
+/* An attached link of ours on this very NIC, else -1; a stale one is removed. */
+static int living_link(const struct datapath *d, __u32 slot, __u32 ifindex)
+{
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info);
+	char path[96];
+	int fd = link_pin(d, slot, path, sizeof(path));
+
+	if (fd < 0)
+		return -1;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.xdp.ifindex == ifindex)
+		return fd;
+	close(fd);
+	drop_link(d, slot);
+	return -1;
+}
+
+static int attach_new(struct datapath *d, int prog, struct nav_nic *nic, __u32 slot,
+		      enum nav_mode wanted, struct error *warning, struct error *e)
+{
+	enum nav_mode mode = wanted == NAV_MODE_GENERIC ? NAV_MODE_GENERIC : NAV_MODE_NATIVE;
+	LIBBPF_OPTS(bpf_link_create_opts, opts);
+	char path[96];
+	int fd, err = 0;
+
+	for (;;) {
+		opts.flags = mode == NAV_MODE_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+		fd = bpf_link_create(prog, (int)nic->ifindex, BPF_XDP, &opts);
+		err = fd < 0 ? -errno : 0;
+		if (!err || wanted != NAV_MODE_AUTO || mode == NAV_MODE_GENERIC || err == -EBUSY ||
+		    err == -EEXIST || err == -EPERM)
+			break;
+		mode = NAV_MODE_GENERIC;
+		error_set(warning, 0, "%s: no native XDP (%s); generic mode is several times slower",
+			  nic->name, strerror(-err));
+	}
+	if (err)
+		return attach_error(err, nic->name, mode, e);
+	pin_path(d, "link_", path, sizeof(path));
+	snprintf(path + strlen(path), 4, "%u", slot);
+	if (bpf_obj_pin(fd, path))
+		err = error_set(e, -errno, "pin %s: %s", path, strerror(errno));
+	close(fd);
+	nic->mode = mode;
+	return err;
+}
+
+static int fill_nics(const struct config *c, struct nav_nic *nic, struct error *e)
+{
+	for (__u32 i = 0; i < c->n_interfaces; i++) {
+		nic[i] = (struct nav_nic){ 0 };
+		strcpy(nic[i].name, c->interfaces[i]);
+		nic[i].ifindex = if_nametoindex(c->interfaces[i]);
+		if (!nic[i].ifindex)
+			return error_set(e, -ENODEV, "no interface %s on this host: ip link shows "
+					 "which there are", c->interfaces[i]);
+	}
+	return 0;
+}
+
+static int update_or_attach(struct datapath *d, int prog, struct nav_nic *nic, __u32 slot,
+			    enum nav_mode wanted, bool *fresh, struct error *warning, struct error *e)
+{
+	int link = living_link(d, slot, nic->ifindex), err;
+	const struct nav_nic *old = &d->daemon->nic[slot];
+
+	*fresh = link < 0;
+	if (link < 0)
+		return attach_new(d, prog, nic, slot, wanted, warning, e);
+	err = bpf_link_update(link, prog, NULL) ? -errno : 0;
+	close(link);
+	nic->mode = old->mode;
+	return err ? attach_error(err, nic->name, old->mode, e) : 0;
+}
+
+int datapath_attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		    struct error *warning, struct error *e)
+{
+	struct nav_nic nic[NAV_NICS] = { 0 };
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info), i, n = c->mode == NAV_MODE_OFF ? 0 : c->n_interfaces;
+	struct navalis_bpf *skel;
+	bool fresh[NAV_NICS];
+	int err, prog;
+
+	warning->text[0] = '\0';
+	err = fill_nics(c, nic, e);
+	if (err)
+		return err;
+	err = open_object(d, d->meta.buckets, n > 0, &skel, e);
+	if (err)
+		return err;
+	memcpy((void *)&skel->rodata->cfg, policy, sizeof(*policy));
+	skel->rodata->cfg.n_nics = n;
+	for (i = 0; i < n; i++)
+		skel->rodata->cfg.nic[i] = nic[i].ifindex;
+	skel->rodata->cfg.bucket_mask = d->meta.buckets - 1;
+	skel->rodata->cfg.seed = d->meta.seed;
+	err = navalis_bpf__load(skel);
+	if (err) {
+		navalis_bpf__destroy(skel);
+		return load_error(err, e);
+	}
+	prog = bpf_program__fd(skel->progs.navalis);
+	if (n)
+		bpf_obj_get_info_by_fd(prog, &info, &len);
+	for (i = 0; i < n && !err; i++) {
+		err = update_or_attach(d, prog, &nic[i], i, c->mode, &fresh[i], warning, e);
+		nic[i].prog_id = info.id;
+	}
+	if (err) {
+		while (--i) /* the one that failed has nothing to undo */
+			if (fresh[i - 1])
+				drop_link(d, i - 1);
+	} else {
+		for (i = n; i < NAV_NICS; i++)
+			drop_link(d, i);
+		memcpy(d->daemon->nic, nic, sizeof(nic));
+		d->daemon->n_nics = c->n_interfaces;
+		d->daemon->mode_wanted = c->mode;
+	}
+	navalis_bpf__destroy(skel);
+	return err;
+}
+
+/* ---- the maps -------------------------------------------------------------------------------- */
+
+struct bucket *datapath_buckets(struct datapath *d)
+{
+	return d->buckets;
+}
+
+struct nav_daemon *datapath_daemon(struct datapath *d)
+{
+	return d->daemon;
+}
+
+const struct nav_meta *datapath_meta(const struct datapath *d)
+{
+	return &d->meta;
+}
+
+int datapath_set_own(struct datapath *d, const struct nav_own *own)
+{
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(d->map[OWN], &zero, own, 0) ? -errno : 0;
+}
+
+int datapath_get_cookies(struct datapath *d, struct cookie_keys *keys)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(d->map[COOKIES], &zero, keys) ? -errno : 0;
+}
+
+int datapath_set_cookies(struct datapath *d, const struct cookie_keys *keys)
+{
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(d->map[COOKIES], &zero, keys, 0) ? -errno : 0;
+}
+
+static bool remap_find(void *data, const struct in6_addr *client, struct remapped *ret)
+{
+	const struct datapath *d = data;
+
+	return !bpf_map_lookup_elem(d->map[REMAPPED], client, ret);
+}
+
+static int remap_set(void *data, const struct in6_addr *client, const struct remapped *r)
+{
+	const struct datapath *d = data;
+
+	return bpf_map_update_elem(d->map[REMAPPED], client, r, 0) ? -errno : 0;
+}
+
+static void remap_remove(void *data, const struct in6_addr *client)
+{
+	const struct datapath *d = data;
+
+	bpf_map_delete_elem(d->map[REMAPPED], client);
+}
+
+struct remap_ops datapath_remap(struct datapath *d)
+{
+	return (struct remap_ops){ remap_find, remap_set, remap_remove, d };
+}
+
+__u32 datapath_expire_remapped(struct datapath *d, __u32 stamp, __u32 life, __u32 *expired)
+{
+	struct in6_addr key, next;
+	struct remapped r;
+	__u32 n = 0;
+	bool more = !bpf_map_get_next_key(d->map[REMAPPED], NULL, &next);
+
+	*expired = 0;
+	while (more) {
+		key = next;
+		more = !bpf_map_get_next_key(d->map[REMAPPED], &key, &next);
+		if (!remap_find(d, &key, &r))
+			continue;
+		if (stamp_young(r.stamp, stamp, life)) {
+			n++;
+		} else {
+			remap_remove(d, &key);
+			++*expired;
+		}
+	}
+	return n;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The XDP program and the pinned maps: made, adopted, attached, replaced. */
+#ifndef NAVALISD_DATAPATH_H
+#define NAVALISD_DATAPATH_H
+
+#include "config.h"
+#include "core/relay.h"
+#include "log.h"
+
+struct datapath;
+
+/*
+ * Takes the lock of the instance, then opens its maps: those that an earlier daemon left, when
+ * they are of this layout, else new ones. Nothing is attached yet.
+ */
+int datapath_new(const struct config *c, struct datapath **ret, struct error *e);
+
+/* Lets go of everything; the pinned maps and programs stay and work on. */
+struct datapath *datapath_free(struct datapath *d);
+
+/*
+ * Loads the program for this policy and attaches it to the configured NICs, or replaces the one
+ * that runs there. All or nothing: after an error the NICs are as before. Each NIC that got generic
+ * mode for lack of a better one is named in warning. With mode = off an attached program goes.
+ */
+int datapath_attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		    struct error *warning, struct error *e);
+
+/* In shared memory. */
+struct bucket *datapath_buckets(struct datapath *d);
+struct nav_daemon *datapath_daemon(struct datapath *d);
+const struct nav_meta *datapath_meta(const struct datapath *d);
+
+int datapath_set_own(struct datapath *d, const struct nav_own *own);
+int datapath_get_cookies(struct datapath *d, struct cookie_keys *keys);
+int datapath_set_cookies(struct datapath *d, const struct cookie_keys *keys);
+
+/* The map of remapped clients, for the relay; data is the datapath. */
+struct remap_ops datapath_remap(struct datapath *d);
+
+/* Removes remapped clients older than life; returns how many are left. */
+__u32 datapath_expire_remapped(struct datapath *d, __u32 stamp, __u32 life, __u32 *expired);
+
+#endif
