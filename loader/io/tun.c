@@ -19,7 +19,7 @@ int tun_open(const char *name, struct error *e)
 		return error_set(e, -errno, "/dev/net/tun cannot be opened: %s (try: modprobe tun)",
 				 strerror(errno));
 	strncpy(ifr.ifr_name, name, sizeof(ifr.ifr_name) - 1);
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETPERSIST, 1) < 0) {
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		int err = -errno;
 
 		close(fd);
@@ -33,4 +33,9 @@ int tun_open(const char *name, struct error *e)
 				 "(is there a device of that name?)", name, strerror(-err));
 	}
 	return fd;
+}
+
+int tun_keep(int fd)
+{
+	return ioctl(fd, TUNSETPERSIST, 1) ? -errno : 0;
 }

@@ -11,4 +11,7 @@
  */
 int tun_open(const char *name, struct error *e);
 
+/* From now on the device outlives the descriptor. */
+int tun_keep(int fd);
+
 #endif
