@@ -82,8 +82,8 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 	const struct nav_own *own_addrs;
 	const struct ipv6hdr *ip6;
 	struct nexthop6 *hop;
-	struct datagram gram;
-	struct peer peer;
+	struct datagram gram = {};
+	struct peer peer = {};
 	enum reason r;
 	int ecn;
 
@@ -150,7 +150,7 @@ static __always_inline enum reason decap_rewrite(struct frame *f, const struct d
 
 static __always_inline enum reason decap(struct frame *f, struct cur c)
 {
-	struct decap d;
+	struct decap d = {};
 	enum reason r = decap_decide(&d, f, c);
 
 	return r == R_NONE ? decap_rewrite(f, &d) : r;

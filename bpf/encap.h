@@ -58,7 +58,7 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	const struct ipv6hdr *ip6 = cur_take(&c, sizeof(*ip6));
 	const struct in6_addr *dst;
 	const struct nav_own *own_addrs;
-	struct peer peer;
+	struct peer peer = {};
 	enum reason r;
 
 	if (!ip6 || ip6->version != 6 || !teredo_is(&ip6->daddr))
@@ -163,10 +163,11 @@ static __always_inline enum reason encap_rewrite(struct frame *f, const struct e
 
 static __always_inline enum reason encap(struct frame *f, struct cur c)
 {
-	struct encap e;
+	struct encap e = {};
 	enum reason r = encap_decide(&e, f, c);
 
-	return r == R_NONE ? encap_rewrite(f, &e) : r;
+	/* the hop is for the verifier, which cannot know what encap_stranger() never returns */
+	return r == R_NONE && e.hop ? encap_rewrite(f, &e) : r;
 }
 
 #endif

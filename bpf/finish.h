@@ -16,13 +16,9 @@ static const struct {
 #undef R
 };
 
-/* What a packet is called that its class has no room for. */
-static const __u8 over[METER_MAX] = {
-	[METER_BUBBLE] = R_OVER_BUBBLE,
-	[METER_IN] = R_OVER_IN,
-	[METER_OUT] = R_OVER_OUT,
-	[METER_ODD] = R_OVER_ODD,
-};
+/* What a packet is called that its class has no room for: in the same order as the classes. */
+#define OVER(class) (R_OVER_BUBBLE + (class) - METER_BUBBLE)
+_Static_assert(OVER(METER_ODD) == R_OVER_ODD && METER_ODD + 1 == METER_MAX, "reasons.def");
 
 /* Per CPU, so that a plain addition does. */
 static __always_inline void count(const struct frame *f, __u32 counter)
@@ -44,9 +40,8 @@ static __always_inline int finish(const struct frame *f, enum reason reason)
 		return XDP_ABORTED;
 	class = verdict[r].meter;
 	if (class != METER_NONE && class < METER_MAX && !slowpath_takes(class)) {
-		r = over[class];
-		if (r >= R_MAX)
-			return XDP_ABORTED;
+		count(f, NAV_COUNT_OF(OVER(class)));
+		return XDP_DROP;
 	}
 	count(f, NAV_COUNT_OF(r));
 

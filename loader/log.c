@@ -12,12 +12,17 @@ void log_set_level(enum log_level level)
 	max_level = level;
 }
 
+bool log_wants(enum log_level level)
+{
+	return level <= max_level;
+}
+
 void log_line(enum log_level level, const char *format, ...)
 {
 	char line[1024];
 	va_list args;
 
-	if (level > max_level)
+	if (!log_wants(level))
 		return;
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);

@@ -3,11 +3,12 @@
 #ifndef NAVALISD_LOG_H
 #define NAVALISD_LOG_H
 
-#include <systemd/sd-daemon.h>
+#include <stdbool.h>
 
 enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
 void log_set_level(enum log_level level);
+bool log_wants(enum log_level level);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*

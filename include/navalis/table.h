@@ -67,14 +67,24 @@ PURE __u64 table_hash(const volatile struct table_seed *seed, __u64 id, __be32 s
 	return h ^ h >> 32;
 }
 
-/* The bucket's entry for a client, or NULL. */
+PURE bool client_is(const struct client *c, __u64 id, __be32 server)
+{
+	return *(const volatile __u64 *)&c->id == id && c->server == server;
+}
+
+/* The bucket's entry for a client, or NULL. Not a loop: the verifier cannot follow its pointer. */
 PURE struct client *bucket_find(struct bucket *b, __u64 id, __be32 server)
 {
-	struct client *c;
+	_Static_assert(BUCKET_CLIENTS == 4, "one line for each");
 
-	for (c = b->client; c < b->client + BUCKET_CLIENTS; c++)
-		if (*(volatile __u64 *)&c->id == id && c->server == server)
-			return c;
+	if (client_is(&b->client[0], id, server))
+		return &b->client[0];
+	if (client_is(&b->client[1], id, server))
+		return &b->client[1];
+	if (client_is(&b->client[2], id, server))
+		return &b->client[2];
+	if (client_is(&b->client[3], id, server))
+		return &b->client[3];
 	return NULL;
 }
 

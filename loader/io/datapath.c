@@ -6,6 +6,7 @@
 #include <linux/if_link.h>
 #include <linux/magic.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -35,10 +36,10 @@ struct datapath {
 
 enum { META, CLIENTS, REMAPPED, COOKIES, OWN, COUNTERS, DAEMON };
 
-static int print_nothing(enum libbpf_print_level level, const char *format, va_list args)
+/* What libbpf says, the verifier's reasons among it, is for those who debug. */
+static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
-	(void)level, (void)format, (void)args;
-	return 0;
+	return level != LIBBPF_DEBUG && log_wants(LOG_LEVEL_DEBUG) ? vfprintf(stderr, format, args) : 0;
 }
 
 static int take_lock(struct datapath *d, const char *instance, struct error *e)
@@ -212,7 +213,7 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 
 	if (!d)
 		return error_set(e, -ENOMEM, "out of memory");
-	libbpf_set_print(print_nothing);
+	libbpf_set_print(print_libbpf);
 	d->lock = -1;
 	for (size_t i = 0; i < N_PINNED; i++)
 		d->map[i] = -1;
