@@ -24,7 +24,7 @@ BPF_C     = $(CLANG) --target=bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werr
 	    -Iinclude -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
 
 DAEMON_LIBS := -lbpf -lxdp -lmnl -linih -lsodium -lcap-ng -lsystemd
-CTL_LIBS    := -lbpf -ljson-c
+CTL_LIBS    := -lbpf -ljson-c -lmnl
 
 CORE   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/core/*.c)))
 DAEMON := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/*.c loader/io/*.c))) $(CORE)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the verbs of navalisctl share. */
+#ifndef NAVALISCTL_CTL_H
+#define NAVALISCTL_CTL_H
+
+#include <json-c/json.h>
+#include <stdio.h>
+
+#include "navalis/abi.h"
+
+#define JSON_SCHEMA 1
+
+/* Exit codes, in navalisctl(8). */
+enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_NO_DAEMON, EXIT_NOT_FOUND };
+
+struct ctl {
+	const char *instance;
+	bool json;
+	int argc; /* what follows the verb */
+	char **argv;
+};
+
+/* Says why on stderr, or with --json as {"error":…} on stdout. Returns code. */
+int ctl_fail(const struct ctl *c, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Prints the document, with its schema number, and frees it. Returns EXIT_DONE. */
+int ctl_print_json(struct json_object *o);
+
+/* The word of the list that is nearest to one that is not in it. */
+const char *nearest(const char *word, const char *const *list);
+
+/* ---- the pinned maps, opened for reading ----------------------------------------------------- */
+
+struct maps {
+	struct nav_meta meta;
+	struct nav_daemon daemon; /* a copy */
+	const struct bucket *clients; /* mapped */
+	int remapped, counters, cpus;
+	__u64 now_ns;
+	bool alive;
+};
+
+/* EXIT_DONE, or an exit code after saying why. */
+int maps_open(const struct ctl *c, struct maps *m);
+void maps_close(struct maps *m);
+
+/* Sums the CPUs' counters of a NIC: ret[NAV_COUNTERS]. */
+void maps_count(const struct maps *m, __u32 nic, struct nav_count *ret);
+
+/* ---- texts ------------------------------------------------------------------------------------ */
+
+struct text {
+	char s[64];
+};
+struct text text_in6(const struct in6_addr *a);
+struct text text_in4(__be32 a);
+struct text text_endpoint(struct endpoint4 e);
+struct text text_age(__u64 ms);      /* 1.2s, 3m05s, 2h10m, 4d03h */
+struct text text_rate(double per_s); /* 950, 1.2k, 3.4M */
+
+struct reason_info {
+	const char *name, *action, *section, *text;
+	enum reason_action verdict;
+};
+extern const struct reason_info reason_info[R_MAX];
+
+const char *mode_name(__u32 mode);
+
+/* ---- the verbs -------------------------------------------------------------------------------- */
+
+int cmd_status(struct ctl *c);
+int cmd_clients(struct ctl *c);
+int cmd_drops(struct ctl *c);
+int cmd_decode(struct ctl *c);
+int cmd_detach(struct ctl *c);
+
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* navalisctl: the table of verbs. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+static const struct verb {
+	const char *name, *usage, *text;
+	int (*run)(struct ctl *c);
+} verbs[] = {
+	{ "status", "", "how the relay is: NICs, clients, rates, drops, balance", cmd_status },
+	{ "clients",
+	  "[--server V4] [--address V4[/LEN]] [--state live|aged] [--limit N] [FIELD]",
+	  "proven clients; FIELD: endpoint, server, flags, age or state, one client a line", cmd_clients },
+	{ "drops", "[--all]", "every reason with its count and its meaning", cmd_drops },
+	{ "decode", "ADDRESS", "what an IPv6 address says about its tunnel", cmd_decode },
+	{ "detach", "[--force]", "take the XDP program, maps, TUN and routes away", cmd_detach },
+};
+
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static void usage(FILE *out)
+{
+	fputs("Usage: navalisctl [--instance NAME] [--json] VERB …\n\n", out);
+	for (size_t i = 0; i < N_VERBS; i++)
+		fprintf(out, "  %-9s %s\n            %s\n", verbs[i].name, verbs[i].usage, verbs[i].text);
+	fputs("\nNAME is navalis unless given. --json works before and after the verb.\n", out);
+}
+
+const char *nearest(const char *word, const char *const *list)
+{
+	const char *best = *list;
+	size_t most = 0;
+
+	/* shared letters in order: enough for a slip of the finger */
+	for (; *list; list++) {
+		size_t n = 0;
+		const char *w = word;
+
+		for (const char *l = *list; *l && *w; l++)
+			if (*l == *w)
+				n++, w++;
+		n = 4 * n + (word[0] == (*list)[0]);
+		if (n > most) {
+			most = n;
+			best = *list;
+		}
+	}
+	return best;
+}
+
+int ctl_print_json(struct json_object *o)
+{
+	json_object_object_add(o, "schema", json_object_new_int(JSON_SCHEMA));
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+	return EXIT_DONE;
+}
+
+int ctl_fail(const struct ctl *c, int code, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (c->json) {
+		struct json_object *o = json_object_new_object(), *e = json_object_new_object();
+
+		json_object_object_add(e, "code", json_object_new_int(code));
+		json_object_object_add(e, "message", json_object_new_string(text));
+		json_object_object_add(o, "error", e);
+		ctl_print_json(o);
+	} else {
+		fprintf(stderr, "navalisctl: %s\n", text);
+	}
+	return code;
+}
+
+static int run_verb(struct ctl *c, const char *name)
+{
+	const char *names[N_VERBS + 1] = { NULL };
+
+	for (size_t i = 0; i < N_VERBS; i++) {
+		names[i] = verbs[i].name;
+		if (strcmp(verbs[i].name, name))
+			continue;
+		if (c->argc && !strcmp(c->argv[0], "--help")) {
+			printf("Usage: navalisctl %s %s\n%s\n", verbs[i].name, verbs[i].usage, verbs[i].text);
+			return EXIT_DONE;
+		}
+		return verbs[i].run(c);
+	}
+	return ctl_fail(c, EXIT_USAGE, "no verb «%s»: did you mean «%s»?", name, nearest(name, names));
+}
+
+/* Takes the options that may stand anywhere out of argv. */
+static int common_options(struct ctl *c, int argc, char **argv)
+{
+	int n = 0;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--json") || !strcmp(argv[i], "-j")) {
+			c->json = true;
+		} else if (!strcmp(argv[i], "--instance")) {
+			if (!argv[++i] || strchr(argv[i], '/') || !*argv[i])
+				return ctl_fail(c, EXIT_USAGE, "--instance wants a name");
+			c->instance = argv[i];
+		} else {
+			argv[n++] = argv[i];
+		}
+	}
+	c->argc = n;
+	c->argv = argv;
+	return EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl c = { .instance = "navalis" };
+	const char *verb;
+	int code = common_options(&c, argc, argv);
+
+	if (code)
+		return code;
+	if (!c.argc) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	verb = *c.argv++;
+	c.argc--;
+	if (!strcmp(verb, "--help") || !strcmp(verb, "help")) {
+		usage(stdout);
+	} else if (!strcmp(verb, "--version")) {
+		puts("navalisctl " NAVALIS_VERSION);
+	} else {
+		code = run_verb(&c, verb);
+	}
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "navalisctl: output could not be written\n");
+		return EXIT_FAILED;
+	}
+	return code;
+}

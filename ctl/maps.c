@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The pinned maps of an instance, for reading: with or without a daemon. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+#define ALIVE_NS 3000000000ULL /* navalisd says that it is there each second */
+
+static int open_map(const struct ctl *c, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/fs/bpf/%s/%s", c->instance, name);
+	return bpf_obj_get(path);
+}
+
+static int read_one(const struct ctl *c, const char *name, void *value)
+{
+	__u32 zero = 0;
+	int fd = open_map(c, name), err;
+
+	if (fd < 0)
+		return -errno;
+	err = bpf_map_lookup_elem(fd, &zero, value) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+static bool is_alive(const struct maps *m)
+{
+	const struct nav_daemon *d = &m->daemon;
+
+	return d->pid && !(kill((pid_t)d->pid, 0) && errno == ESRCH) && d->stopped_ns == 0 &&
+	       m->now_ns - d->seen_ns < ALIVE_NS;
+}
+
+int maps_open(const struct ctl *c, struct maps *m)
+{
+	struct timespec t;
+	int fd, err;
+
+	*m = (struct maps){ .remapped = -1, .counters = -1, .cpus = libbpf_num_possible_cpus() };
+	libbpf_set_print(NULL);
+	err = read_one(c, "meta", &m->meta);
+	if (err == -EPERM || err == -EACCES)
+		return ctl_fail(c, EXIT_FAILED, "no right to read the maps of %s: run as root", c->instance);
+	if (err)
+		return ctl_fail(c, EXIT_NOT_FOUND, "no instance %s on this host: ls /sys/fs/bpf "
+				"shows which there are", c->instance);
+	if (m->meta.magic != NAV_MAGIC || m->meta.abi != NAV_ABI || m->meta.reasons != R_MAX)
+		return ctl_fail(c, EXIT_FAILED, "instance %s was made by another version (ABI %u, "
+				"this is %u)", c->instance, m->meta.abi, NAV_ABI);
+	fd = open_map(c, "clients");
+	m->counters = open_map(c, "counters");
+	m->remapped = open_map(c, "remapped");
+	err = read_one(c, "daemon", &m->daemon);
+	if (fd >= 0) {
+		m->clients = mmap(NULL, (size_t)m->meta.buckets * sizeof(struct bucket), PROT_READ,
+				  MAP_SHARED, fd, 0);
+		close(fd);
+	}
+	if (err || fd < 0 || m->clients == MAP_FAILED || m->counters < 0 || m->remapped < 0) {
+		if (m->clients == MAP_FAILED)
+			m->clients = NULL;
+		maps_close(m);
+		return ctl_fail(c, EXIT_FAILED, "maps of instance %s are missing or unreadable", c->instance);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	m->now_ns = (__u64)t.tv_sec * 1000000000 + (__u64)t.tv_nsec;
+	m->alive = is_alive(m);
+	return EXIT_DONE;
+}
+
+void maps_close(struct maps *m)
+{
+	if (m->clients)
+		munmap((void *)m->clients, (size_t)m->meta.buckets * sizeof(struct bucket));
+	if (m->counters >= 0)
+		close(m->counters);
+	if (m->remapped >= 0)
+		close(m->remapped);
+}
+
+void maps_count(const struct maps *m, __u32 nic, struct nav_count *ret)
+{
+	struct nav_count per_cpu[m->cpus];
+
+	for (__u32 i = 0; i < NAV_COUNTERS; i++) {
+		__u32 key = nic * NAV_COUNTERS + i;
+
+		ret[i] = (struct nav_count){ 0 };
+		if (bpf_map_lookup_elem(m->counters, &key, per_cpu))
+			continue;
+		for (int cpu = 0; cpu < m->cpus; cpu++) {
+			ret[i].packets += per_cpu[cpu].packets;
+			ret[i].bytes += per_cpu[cpu].bytes;
+		}
+	}
+}
