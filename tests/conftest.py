@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The suite: C tests as pytest items, the file of asserted reasons, and the closing line.
+
+Every test that asserts a reason of reasons.def appends its name to the file $NAVALIS_HITS;
+tests/test_reasons.py, run last, fails on a reason that nobody hit.
+"""
+import os
+import subprocess
+
+import pytest
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(TESTS)
+BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
+HITS = os.path.join(BUILD, "hits")
+
+
+def pytest_configure(config):
+    os.makedirs(BUILD, exist_ok=True)
+    open(HITS, "w").close()
+    os.environ["NAVALIS_HITS"] = HITS
+    config.whole_suite = [os.path.abspath(a) for a in config.args] == [TESTS]
+
+
+def pytest_collect_file(parent, file_path):
+    if file_path.suffix == ".c" and file_path.name.startswith("test_"):
+        return CmockaFile.from_parent(parent, path=file_path)
+
+
+class CmockaFile(pytest.File):
+    """One program of cmocka tests, run once; each line of its TAP output is an item."""
+
+    def collect(self):
+        program = os.path.join(BUILD, os.path.relpath(str(self.path), ROOT))[:-2]
+        if not os.path.exists(program):
+            raise self.CollectError("%s is not built: make tests" % program)
+        p = subprocess.run([program], capture_output=True, text=True,
+                           env={**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP"})
+        lines = p.stdout.splitlines()
+        results = [l for l in lines if l.startswith(("ok ", "not ok "))]
+        if not results or (p.returncode and all(l.startswith("ok") for l in results)):
+            results.append("not ok 0 - the program ended with status %d" % p.returncode)
+        for line in results:
+            yield CmockaItem.from_parent(self, name=line.split(" - ", 1)[1].split(" # ")[0],
+                                         line=line, output=p.stdout + p.stderr)
+
+
+class CmockaItem(pytest.Item):
+    def __init__(self, line, output, **kw):
+        super().__init__(**kw)
+        self.line, self.output = line, output
+
+    def runtest(self):
+        if "# SKIP" in self.line:
+            pytest.skip(self.line.split("# SKIP")[1].strip())
+        if not self.line.startswith("ok"):
+            raise CmockaFailure(self.output)
+
+    def repr_failure(self, excinfo):
+        return str(excinfo.value)
+
+
+class CmockaFailure(Exception):
+    pass
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda i: "test_reasons" in str(i.path))
+
+
+def pytest_terminal_summary(terminalreporter):
+    count = {k: len(terminalreporter.stats.get(k, ())) for k in ("passed", "failed", "error", "skipped")}
+    for report in terminalreporter.stats.get("skipped", ()):
+        terminalreporter.write_line("SKIP %s: %s" % (report.nodeid, report.longrepr[-1]))
+    terminalreporter.write_line("%d passed, %d failed, %d skipped" % (
+        count["passed"], count["failed"] + count["error"], count["skipped"]))

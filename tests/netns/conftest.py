@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Laboratories shared by the tests of a module, and the relay in both of its ways to run."""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import lab as laboratory  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    why = laboratory.missing()
+    if why:
+        for item in items:
+            if "/netns/" in str(item.path):
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture(scope="session")
+def lab():
+    """One client behind each kind of NAT, and two behind the commonest."""
+    with laboratory.Lab(("none", "fullcone", "restricted", "symmetric", "restricted")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=["off", "native"])
+def relay(request, lab):
+    """off: the daemon does everything; native: XDP forwards proven clients."""
+    with laboratory.Navalis(lab, mode=request.param) as made:
+        yield made
+        hits(made)
+        status = made.json("status")
+        assert all(n["balanced"] for n in status["nics"]), status
+        assert status["slow_path"]["balanced"], status
+
+
+def hits(relay):
+    """What the relay counted, it has decided: for tests/test_reasons.py."""
+    with open(os.environ.get("NAVALIS_HITS", os.devnull), "a") as f:
+        for r in relay.json("drops")["reasons"]:
+            f.write(r["reason"] + "\n")
