@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The XDP program under BPF_PROG_TEST_RUN: a namespace with two NICs, and the runner in it."""
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
+from teredo import cookie, table_hash, v4, v6  # noqa: E402
+
+BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
+SERVICE, PORT = "8.0.2.1", 3545
+GATEWAY4, GATEWAY6 = "8.0.2.254", "2a00:1::2"
+MACS = {"v4": "02:00:00:00:00:04", "v6": "02:00:00:00:00:06", "gw4": "02:00:00:00:01:04", "gw6": "02:00:00:00:01:06"}
+KEYS = (bytes(range(16)), bytes(range(16, 32)))
+SEED = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
+BUCKETS = 64
+SHIFT = 6  # coarse units of 64 ticks
+LIFE, REPROOF = 117, 78
+NICS = 8
+ABORTED, DROP, PASS, TX, REDIRECT = range(5)
+
+with open(os.path.join(ROOT, "include/navalis/reasons.def")) as f:
+    REASONS = re.findall(r"^R\((\w+), (\w+), (\w+),", f.read(), re.M)
+NAMES = [r[0] for r in REASONS]
+
+
+def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, meter=0, burst=0, life=LIFE):
+    """struct nav_config of abi.h, byte for byte."""
+    out = struct.pack("<4sHH", v4(SERVICE), struct.unpack("<H", struct.pack(">H", PORT))[0], 0)
+    out += v6("fe80::")[:8] + struct.pack("<IIIBBBB", 1280, life, REPROOF, admission_rfc, checksum_zero, 0, 0)
+    out += struct.pack("<I", len(served))
+    for prefix, length in served:
+        out += v6(prefix) + struct.pack("<I", length)
+    out = out.ljust(36 + 16 * 20, b"\0") + struct.pack("<II", len(refused), 0)
+    for first, last in refused:
+        out += struct.pack("<II", *(int.from_bytes(v4(a), "big") for a in (first, last)))
+    out = out.ljust(36 + 320 + 8 + 8192, b"\0")
+    out += struct.pack("<I8I", len(nics), *(list(nics) + [0] * (NICS - len(nics))))
+    out += struct.pack("<II3QI", BUCKETS - 1, SHIFT, *SEED, 4)
+    return (out + struct.pack("<II", meter, burst) * 5).ljust(8672, b"\0")
+
+
+class Xdp:
+    """One namespace and one runner."""
+
+    def __init__(self):
+        self.ns = "nvbpf%d" % os.getpid()
+        run = lambda c: subprocess.run(c.split(), check=True, capture_output=True)  # noqa: E731
+        run("ip netns add " + self.ns)
+        inside = ["nsenter", "--net=/run/netns/" + self.ns]
+        for c in ("ip link add name v4 type veth peer name p4", "ip link add name v6 type veth peer name p6",
+                  "ip link set dev v4 address %(v4)s up" % MACS, "ip link set dev v6 address %(v6)s up" % MACS,
+                  "ip link set dev p4 up", "ip link set dev p6 up", "sysctl -qw net.ipv4.conf.all.forwarding=1",
+                  "sysctl -qw net.ipv6.conf.all.forwarding=1", "sysctl -qw net.ipv4.conf.v6.forwarding=1",
+                  "ip addr add %s/24 dev v4" % SERVICE, "ip -6 addr add 2a00:1::1/64 dev v6 nodad",
+                  "ip route add default via " + GATEWAY4, "ip -6 route add default via " + GATEWAY6,
+                  "ip neigh replace %s lladdr %s dev v4 nud permanent" % (GATEWAY4, MACS["gw4"]),
+                  "ip neigh replace %s lladdr %s dev v6 nud permanent" % (GATEWAY6, MACS["gw6"]),
+                  "ip -6 route add 2a00:dead::/32 via 2a00:1::99 dev v6"):
+            run(" ".join(inside) + " " + c)
+        link = json.loads(run(" ".join(inside) + " ip -j link").stdout)
+        self.ifindex = {l["ifname"]: l["ifindex"] for l in link}
+        self.nics = [self.ifindex["v4"], self.ifindex["v6"]]
+        self.process = subprocess.Popen(inside + [BUILD + "/tests/bpf/runner"], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.load()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        subprocess.run(["ip", "netns", "delete", self.ns])
+
+    def ask(self, **cmd):
+        self.process.stdin.write(json.dumps(cmd) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer
+
+    def load(self, own4=(), **settings):
+        """A fresh program with empty maps."""
+        self.loaded = self.ask(op="load", cfg=config(self.nics, **settings).hex(), buckets=BUCKETS, remapped=16,
+                               attach=self.nics)
+        self.put("cookies", 0, (KEYS[0] + KEYS[1]).ljust(40, b"\0"))
+        own = struct.pack("<II", len(own4), 0) + b"".join(v4(a) for a in own4)
+        self.put("own", 0, own.ljust(8 + 64 * 4 + 64 * 16, b"\0"))
+        return self
+
+    def put(self, name, key, value):
+        key = struct.pack("<I", key) if isinstance(key, int) else key
+        self.ask(op="put", map=name, key=key.hex(), value=value.hex())
+
+    def get(self, name, key):
+        return bytes.fromhex(self.ask(op="get", map=name, key=struct.pack("<I", key).hex())["value"])
+
+    def units(self):
+        return self.ask(op="clock")["ticks"] >> SHIFT
+
+    def stamp(self, age=0):
+        return (self.units() - age) << 1 & 0xFFFFFFFF
+
+    def slot(self):
+        return self.units() >> 8
+
+    def cookie(self, client, slots_ago=0):
+        return cookie(KEYS, client, self.slot() - slots_ago)
+
+    def add(self, client, age=0, which=0, place=0):
+        """Puts a proven client into its first or second bucket. Returns where."""
+        h = table_hash(SEED, client)
+        n = (h >> 32 if which else h) & (BUCKETS - 1)
+        a, bucket = v6(client), bytearray(self.get("clients", n))
+        bucket[place * 16:place * 16 + 16] = a[8:] + a[4:8] + struct.pack("<I", self.stamp(age))
+        self.put("clients", n, bytes(bucket))
+        return n, place
+
+    def stamp_at(self, where):
+        n, place = where
+        return struct.unpack_from("<I", self.get("clients", n), place * 16 + 12)[0]
+
+    def add_remapped(self, client, addr, port, age=0):
+        self.put("remapped", v6(client), v4(addr) + struct.pack(">H", port) + b"\0\0" +
+                 struct.pack("<II", self.stamp(age), 0))
+
+    def run(self, frame, nic="v4"):
+        """Returns (action, reason, frame out); checks that exactly one verdict was counted."""
+        frame = bytes(frame)
+        a = self.ask(op="run", frame=frame.hex(), ifindex=self.ifindex[nic])
+        slot = self.nics.index(self.ifindex[nic])
+        counted = {i: (packets, size) for s, i, packets, size in a["counters"] if s == slot}
+        assert all(s == slot for s, *_ in a["counters"]), a["counters"]
+        assert counted.pop(0) == (1, len(frame)), "RX"
+        (index, amount), = counted.items()
+        assert amount == (1, len(frame))
+        return a["verdict"], NAMES[index - 1], bytes.fromhex(a["frame"])
+
+    def expect(self, frame, action, reason, nic="v4"):
+        got_action, got_reason, out = self.run(frame, nic)
+        assert (got_reason, got_action) == (reason, action)
+        if action != REDIRECT:
+            assert out == bytes(frame), "changed although it was not forwarded"
+        if os.environ.get("NAVALIS_HITS"):
+            with open(os.environ["NAVALIS_HITS"], "a") as f:
+                f.write(reason + "\n")
+        return out
+
+
+def missing():
+    if os.geteuid():
+        return "not root"
+    if not os.path.exists(BUILD + "/tests/bpf/runner"):
+        return "build/tests/bpf/runner is not built: make tests"
+    return None
