@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The relay's protocol without a network: time is an argument, and so is everything else. */
+#include "unit.h"
+#include "core/icmp6.h"
+#include "core/relay.h"
+
+#define SERVER "8.0.1.1"
+#define CLIENT "8.0.9.9"
+#define PORT 40000
+
+static const struct table_seed seed = { { 1, 3, 5 } };
+
+struct fixture {
+	struct nav_config policy;
+	struct nav_own own;
+	struct table table;
+	struct bucket memory[64];
+	struct cookie_keys keys;
+	struct relay *relay;
+	struct relay_time now;
+	struct relay_out out;
+	struct in6_addr remapped_client;
+	struct remapped remapped;
+	bool has_remapped;
+	__u8 pkt[2048] __attribute__((aligned(8)));
+};
+
+static bool remap_find(void *data, const struct in6_addr *client, struct remapped *ret)
+{
+	struct fixture *f = data;
+
+	*ret = f->remapped;
+	return f->has_remapped && in6_equal(client, &f->remapped_client);
+}
+
+static int remap_set(void *data, const struct in6_addr *client, const struct remapped *r)
+{
+	struct fixture *f = data;
+
+	f->remapped_client = *client;
+	f->remapped = *r;
+	f->has_remapped = true;
+	return 0;
+}
+
+static void remap_remove(void *data, const struct in6_addr *client)
+{
+	(void)client;
+	((struct fixture *)data)->has_remapped = false;
+}
+
+static struct relay_limits defaults(void)
+{
+	return (struct relay_limits){ .pending = 64, .queue_bytes = 8 * PEER_PACKET, .unreachables_per_second = 100 };
+}
+
+static struct fixture *make(struct relay_limits limits, __u32 max)
+{
+	struct fixture *f = aligned_alloc(64, (sizeof(*f) + 63) / 64 * 64);
+	struct remap_ops ops = { remap_find, remap_set, remap_remove, f };
+
+	assert_non_null(f);
+	memset(f, 0, sizeof(*f));
+	f->policy = (struct nav_config){ .service = ep("8.0.2.1", 3545), .mtu = 1280, .life = 117, .reproof = 78 };
+	f->policy.bubble_prefix = load64(in6("fe80::").s6_addr);
+	f->policy.refused = (struct addr4_set){ .n = 1, .range = { { 0x0a000000, 0x0affffff } } };
+	f->own = (struct nav_own){ .n4 = 1, .n6 = 1, .v4 = { in4("8.0.2.1") }, .v6 = { in6("2a00:1::1") } };
+	f->keys.key[0].k[0] = 7;
+	f->now = (struct relay_time){ 1000000, 100000 };
+	table_init(&f->table, f->memory, 64, &seed, max);
+	assert_int_equal(relay_new(&f->policy, &f->own, &f->table, &f->keys, &ops, &limits, 1, &f->relay), 0);
+	return f;
+}
+
+static int setup(void **st)
+{
+	*st = make(defaults(), 100);
+	return 0;
+}
+
+static int teardown(void **st)
+{
+	struct fixture *f = *st;
+
+	relay_free(f->relay);
+	free(f);
+	return 0;
+}
+
+static void pass_ms(struct fixture *f, __u64 ms)
+{
+	f->now.ms += ms;
+	f->now.units = f->now.ms / 256 + 96094; /* as 250 ticks a second make them */
+}
+
+static struct in6_addr client_of(const char *addr, __u16 port)
+{
+	return teredo_addr(in4(SERVER), BE16(0x24c7), ep(addr, port));
+}
+
+static struct in6_addr client(void)
+{
+	return client_of(CLIENT, PORT);
+}
+
+static size_t packet(struct fixture *f, struct in6_addr src, struct in6_addr dst, __u8 next, size_t payload)
+{
+	struct ipv6hdr *h = (void *)f->pkt;
+
+	memset(f->pkt, 0x5a, sizeof(f->pkt));
+	*h = (struct ipv6hdr){ .version = 6, .payload_len = BE16(payload), .nexthdr = next, .hop_limit = 60 };
+	h->saddr = src;
+	h->daddr = dst;
+	return 40 + payload;
+}
+
+static enum reason native_to(struct fixture *f, struct in6_addr dst)
+{
+	relay_from_native(f->relay, f->pkt, packet(f, in6("2a00:f::7"), dst, 17, 20), f->now, &f->out);
+	return f->out.reason;
+}
+
+static enum reason udp_from(struct fixture *f, struct in6_addr src, const char *dst, struct endpoint4 at)
+{
+	relay_from_udp(f->relay, f->pkt, packet(f, src, in6(dst), 17, 20), at, 0, f->now, &f->out);
+	return f->out.reason;
+}
+
+static enum reason answer(struct fixture *f, struct in6_addr src, struct endpoint4 at, const char *trailer)
+{
+	struct in6_addr dst = in6("fe80::");
+	__u64 cookie = teredo_cookie(&f->keys, &src, cookie_slot(f->now.units));
+	size_t len;
+
+	memcpy(dst.s6_addr + 8, &cookie, 8);
+	len = packet(f, src, dst, IP6_NEXT_NONE, 0);
+	len += unhex(trailer, f->pkt + len);
+	relay_from_udp(f->relay, f->pkt, len, at, 0, f->now, &f->out);
+	return f->out.reason;
+}
+
+static void rfc4380_5_4_1_first_packet_is_kept_and_a_bubble_goes_to_the_server(void **st)
+{
+	struct fixture *f = *st;
+	struct in6_addr want = client();
+	struct ipv6hdr b;
+
+	expect_reason(native_to(f, client()), R_QUEUED);
+	assert_int_equal(f->out.act, RELAY_BUBBLE);
+	assert_true(endpoint4_equal(f->out.bubble_to, ep(SERVER, 3544)));
+	memcpy(&b, f->out.bubble, 40);
+	assert_true(teredo_is_bubble(&b));
+	assert_memory_equal(&b.daddr, &want, 16);
+	assert_true(teredo_cookie_right(&f->keys, f->policy.bubble_prefix, &b.daddr, &b.saddr,
+					cookie_slot(f->now.units)));
+	expect_reason(native_to(f, client()), R_QUEUE_FULL);
+	assert_int_equal(f->out.act, 0);
+}
+
+static void rfc4380_5_4_2_answer_proves_and_frees_the_kept_packet(void **st)
+{
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+
+	native_to(f, c);
+	expect_reason(answer(f, c, ep(CLIENT, PORT), ""), R_PROVEN);
+	assert_int_equal(f->out.act, RELAY_SEND);
+	assert_int_equal(f->out.len, 60);
+	assert_true(endpoint4_equal(f->out.to, ep(CLIENT, PORT)));
+	expect_reason(native_to(f, c), R_ENCAP);
+	assert_int_equal(f->out.act, RELAY_SEND);
+	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT)), R_DECAP);
+	assert_int_equal(f->out.act, RELAY_WRITE);
+	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT + 1)), R_SRC_MISMATCH);
+}
+
+static void forged_bubbles_prove_nothing(void **st)
+{
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+
+	native_to(f, c);
+	relay_from_udp(f->relay, f->pkt, packet(f, c, in6("fe80::1"), IP6_NEXT_NONE, 0), ep(CLIENT, PORT), 0,
+		       f->now, &f->out);
+	expect_reason(f->out.reason, R_BUBBLE_COOKIE);
+	expect_reason(answer(f, c, ep(CLIENT, PORT), "41020000"), R_BUBBLE_TRAILER);
+	expect_reason(answer(f, client_of("10.0.0.1", 9), ep("10.0.0.1", 9), ""), R_CLIENT_REFUSED);
+	expect_reason(answer(f, c, ep("10.0.0.1", 9), ""), R_CLIENT_REFUSED);
+	assert_int_equal(f->table.n, 0);
+	assert_false(f->has_remapped);
+}
+
+static void symmetric_nat_is_followed_by_a_right_cookie_alone(void **st)
+{
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+
+	expect_reason(udp_from(f, c, "2a00:f::7", ep("8.0.9.10", 1)), R_SRC_MISMATCH);
+	native_to(f, c);
+	expect_reason(answer(f, c, ep("8.0.9.10", 1), ""), R_PROVEN);
+	expect_reason(native_to(f, c), R_ENCAP);
+	assert_true(endpoint4_equal(f->out.to, ep("8.0.9.10", 1)));
+	expect_reason(udp_from(f, c, "2a00:f::7", ep("8.0.9.10", 1)), R_DECAP);
+	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT)), R_SRC_MISMATCH);
+}
+
+static int bubbles_in(struct fixture *f, __u64 ms, bool traffic)
+{
+	int n = 0;
+
+	for (; ms; ms -= 50) {
+		pass_ms(f, 50);
+		while (relay_next(f->relay, f->now, &f->out))
+			n += !!(f->out.act & RELAY_BUBBLE);
+		if (traffic) {
+			native_to(f, client());
+			n += !!(f->out.act & RELAY_BUBBLE);
+		}
+	}
+	return n;
+}
+
+static void rfc4380_5_2_6_four_bubbles_in_300_s(void **st)
+{
+	struct fixture *f = *st;
+
+	native_to(f, client());
+	assert_int_equal(bubbles_in(f, 1900, true), 0);
+	assert_int_equal(bubbles_in(f, 200, true), 1);
+	assert_int_equal(bubbles_in(f, 5800, true), 2);
+	assert_int_equal(bubbles_in(f, 250000, true), 0);
+	expect_reason(native_to(f, client()), R_SILENT);
+	assert_int_equal(f->out.act, RELAY_UNREACHABLE);
+	assert_int_equal(bubbles_in(f, 60000, true), 4);
+}
+
+static void no_repeat_without_traffic_and_the_kept_packet_is_answered(void **st)
+{
+	struct fixture *f = *st;
+	bool stale = false;
+
+	native_to(f, client());
+	for (int i = 0; i < 200 && !stale; i++) {
+		pass_ms(f, 50);
+		while (relay_next(f->relay, f->now, &f->out)) {
+			assert_false(f->out.act & RELAY_BUBBLE);
+			if (f->out.reason == R_QUEUE_STALE) {
+				expect_reason(f->out.reason, R_QUEUE_STALE);
+				assert_int_equal(f->out.act, RELAY_UNREACHABLE);
+				assert_int_equal(f->out.len, 60);
+				stale = true;
+			}
+		}
+	}
+	assert_true(stale);
+	assert_int_equal(relay_gauges(f->relay).queue_bytes, 0);
+}
+
+static void unknown_client_that_sends_data_is_challenged(void **st)
+{
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+
+	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT)), R_QUEUED);
+	assert_int_equal(f->out.act, RELAY_BUBBLE);
+	expect_reason(answer(f, c, ep(CLIENT, PORT), ""), R_PROVEN);
+	assert_int_equal(f->out.act, RELAY_WRITE);
+	assert_int_equal(f->out.len, 60);
+}
+
+static void a_silent_client_that_speaks_is_asked_again(void **st)
+{
+	struct fixture *f = *st;
+
+	native_to(f, client());
+	bubbles_in(f, 20000, true);
+	expect_reason(native_to(f, client()), R_SILENT);
+	expect_reason(udp_from(f, client(), "2a00:f::7", ep(CLIENT, PORT)), R_QUEUED);
+	assert_true(f->out.act & RELAY_BUBBLE);
+}
+
+static void client_in_use_proves_itself_again_before_its_time(void **st)
+{
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+	int asked = 0;
+
+	answer(f, c, ep(CLIENT, PORT), "");
+	pass_ms(f, 21000);
+	expect_reason(native_to(f, c), R_ENCAP);
+	relay_sweep(f->relay, 64);
+	while (relay_next(f->relay, f->now, &f->out))
+		if (f->out.reason == R_REPROOF) {
+			expect_reason(f->out.reason, R_REPROOF);
+			assert_int_equal(f->out.act, RELAY_BUBBLE);
+			asked++;
+		}
+	assert_int_equal(asked, 1);
+	expect_reason(answer(f, c, ep(CLIENT, PORT), ""), R_PROVEN);
+	assert_int_equal(relay_gauges(f->relay).pending, 0);
+	pass_ms(f, 29000);
+	expect_reason(native_to(f, c), R_ENCAP);
+	pass_ms(f, 2000);
+	relay_sweep(f->relay, 64);
+	while (relay_next(f->relay, f->now, &f->out))
+		if (f->out.reason == R_EXPIRED)
+			expect_reason(f->out.reason, R_EXPIRED);
+	assert_int_equal(f->table.n, 0);
+	expect_reason(native_to(f, c), R_QUEUED);
+}
+
+static void rfc4213_3_4_icmp_error_asks_again_and_never_deletes(void **st)
+{
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+
+	answer(f, c, ep(CLIENT, PORT), "");
+	packet(f, in6("2a00:f::7"), c, 17, 20);
+	relay_icmp4(f->relay, ep(CLIENT, PORT), f->pkt, 40, f->now, &f->out);
+	expect_reason(f->out.reason, R_ICMP4_MATCHED);
+	assert_int_equal(f->out.act, RELAY_BUBBLE);
+	relay_icmp4(f->relay, ep(CLIENT, PORT), f->pkt, 8, f->now, &f->out);
+	expect_reason(f->out.reason, R_ICMP4_MATCHED);
+	assert_int_equal(f->out.act, 0); /* one is on its way */
+	relay_icmp4(f->relay, ep(CLIENT, PORT + 1), f->pkt, 40, f->now, &f->out);
+	expect_reason(f->out.reason, R_ICMP4_IGNORED);
+	relay_icmp4(f->relay, ep("8.0.9.10", PORT), f->pkt, 0, f->now, &f->out);
+	expect_reason(f->out.reason, R_ICMP4_IGNORED);
+	expect_reason(native_to(f, c), R_ENCAP);
+}
+
+static void destinations_of_clients(void **st)
+{
+	static const struct {
+		const char *dst;
+		enum reason want;
+	} v[] = {
+		{ "::1", R_DST_UNSPECIFIED }, { "ff02::1", R_DST_MULTICAST }, { "fe80::1", R_DST_LINK_LOCAL },
+		{ "fd00::1", R_DST_SITE }, { "2001:0:800:101::1", R_DST_TEREDO }, { "2002:800:201::1", R_DST_OWN_TUNNEL },
+		{ "2a00:1::1", R_DST_LOCAL }, { "2a00:f::1", R_DECAP },
+	};
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+
+	answer(f, c, ep(CLIENT, PORT), "");
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		expect_reason(udp_from(f, c, v[i].dst, ep(CLIENT, PORT)), v[i].want);
+	f->policy.local_services = 1;
+	expect_reason(udp_from(f, c, "2a00:1::1", ep(CLIENT, PORT)), R_DECAP);
+}
+
+static void rfc5095_routing_header_0_is_found_behind_others(void **st)
+{
+	struct fixture *f = *st;
+	size_t len = packet(f, client(), in6("2a00:f::7"), 60, 40);
+
+	answer(f, client(), ep(CLIENT, PORT), "");
+	len = packet(f, client(), in6("2a00:f::7"), 60, 40);
+	memcpy(f->pkt + 40, "\x2b\x00\x01\x04\x00\x00\x00\x00", 8);
+	memcpy(f->pkt + 48, "\x3b\x00\x00\x00\x00\x00\x00\x00", 8);
+	relay_from_udp(f->relay, f->pkt, len, ep(CLIENT, PORT), 0, f->now, &f->out);
+	expect_reason(f->out.reason, R_INNER_ROUTING);
+	f->pkt[50] = 4;
+	relay_from_udp(f->relay, f->pkt, len, ep(CLIENT, PORT), 0, f->now, &f->out);
+	expect_reason(f->out.reason, R_DECAP);
+	relay_from_udp(f->relay, f->pkt, len, ep(CLIENT, PORT), 3, f->now, &f->out);
+	expect_reason(f->out.reason, R_ECN_CONGESTED);
+}
+
+static void limits_name_themselves(void **st)
+{
+	struct relay_limits limits = defaults();
+	struct fixture *f = NULL;
+	struct in6_addr other = client_of(CLIENT, 1);
+
+	(void)st;
+	limits.new_per_second = 1, f = make(limits, 100);
+	expect_reason(native_to(f, client()), R_QUEUED);
+	expect_reason(native_to(f, other), R_LIMIT_PEERS);
+	teardown((void **)&f);
+	limits = defaults(), limits.new_per_source = 1, f = make(limits, 100);
+	expect_reason(native_to(f, client()), R_QUEUED);
+	expect_reason(native_to(f, other), R_LIMIT_SOURCE);
+	teardown((void **)&f);
+	limits = defaults(), limits.bubbles_per_client = 1, f = make(limits, 100);
+	expect_reason(native_to(f, client()), R_QUEUED);
+	expect_reason(native_to(f, other), R_LIMIT_CLIENT);
+	teardown((void **)&f);
+	limits = defaults(), limits.bubbles_per_server = 1, f = make(limits, 100);
+	expect_reason(native_to(f, client()), R_QUEUED);
+	expect_reason(native_to(f, client_of("8.0.9.10", 1)), R_LIMIT_SERVER);
+	teardown((void **)&f);
+	limits = defaults(), limits.pending = 1, f = make(limits, 100);
+	expect_reason(native_to(f, client()), R_QUEUED);
+	expect_reason(native_to(f, other), R_PENDING_FULL);
+	teardown((void **)&f);
+	limits = defaults(), limits.clients_per_address = 1, f = make(limits, 100);
+	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
+	expect_reason(answer(f, other, ep(CLIENT, 1), ""), R_CAP_ADDRESS);
+	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
+	teardown((void **)&f);
+	limits = defaults(), limits.clients_per_net = 1, f = make(limits, 100);
+	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
+	expect_reason(answer(f, client_of("8.0.9.200", 1), ep("8.0.9.200", 1), ""), R_CAP_NET);
+	expect_reason(answer(f, client_of("8.0.10.9", 1), ep("8.0.10.9", 1), ""), R_PROVEN);
+	teardown((void **)&f);
+	f = make(defaults(), 1);
+	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
+	expect_reason(answer(f, other, ep(CLIENT, 1), ""), R_TABLE_FULL);
+	teardown((void **)&f);
+}
+
+static void forged_floods_never_displace_the_proven(void **st)
+{
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+	__u32 x = 1;
+
+	answer(f, c, ep(CLIENT, PORT), "");
+	for (int i = 0; i < 200000; i++) {
+		struct in6_addr forged;
+
+		x = x * 1664525 + 1013904223;
+		forged = teredo_addr(x ^ 0x01010101, BE16(x), (struct endpoint4){ x * 7, BE16(x >> 8), 0 });
+		native_to(f, forged);
+		udp_from(f, forged, "2a00:f::7", teredo_mapped(&forged));
+		if (i % 1000 == 0)
+			pass_ms(f, 50);
+		while (relay_next(f->relay, f->now, &f->out))
+			;
+	}
+	expect_reason(native_to(f, c), R_ENCAP);
+	assert_int_equal(f->table.n, 1);
+	assert_true(relay_gauges(f->relay).pending <= 64);
+	assert_true(relay_gauges(f->relay).queue_bytes <= 8 * PEER_PACKET);
+}
+
+static void rfc4443_2_4_errors_about_errors_are_not_sent(void **st)
+{
+	struct fixture *f = *st;
+	__u8 buf[ICMP6_ERROR_MAX] __attribute__((aligned(8)));
+	struct in6_addr src = in6("2a00:1::1");
+	size_t len = packet(f, in6("2a00:f::7"), client(), 58, 1240);
+
+	f->pkt[40] = 128;
+	assert_int_equal(icmp6_address_unreachable(buf, sizeof(buf), &src, f->pkt, len), 1280);
+	assert_int_equal(buf[40], 1);
+	assert_int_equal(buf[41], 3);
+	assert_memory_equal(buf + 48, f->pkt, 1232);
+	assert_memory_equal(buf + 8, &src, 16);
+	f->pkt[40] = 1;
+	assert_int_equal(icmp6_address_unreachable(buf, sizeof(buf), &src, f->pkt, len), 0);
+	f->pkt[40] = 137;
+	assert_int_equal(icmp6_address_unreachable(buf, sizeof(buf), &src, f->pkt, len), 0);
+	len = packet(f, in6("ff02::1"), client(), 17, 20);
+	assert_int_equal(icmp6_address_unreachable(buf, sizeof(buf), &src, f->pkt, len), 0);
+}
+
+static void a_changed_policy_drops_whom_it_refuses(void **st)
+{
+	struct fixture *f = *st;
+
+	answer(f, client(), ep(CLIENT, PORT), "");
+	answer(f, client_of("8.1.0.1", 1), ep("8.1.0.1", 1), "");
+	f->policy.refused.range[0] = (struct addr4_range){ 0x08010000, 0x0801ffff };
+	assert_int_equal(relay_enforce(f->relay), 1);
+	assert_int_equal(f->table.n, 1);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(rfc4380_5_4_1_first_packet_is_kept_and_a_bubble_goes_to_the_server),
+		T(rfc4380_5_4_2_answer_proves_and_frees_the_kept_packet),
+		T(forged_bubbles_prove_nothing),
+		T(symmetric_nat_is_followed_by_a_right_cookie_alone),
+		T(rfc4380_5_2_6_four_bubbles_in_300_s),
+		T(no_repeat_without_traffic_and_the_kept_packet_is_answered),
+		T(unknown_client_that_sends_data_is_challenged),
+		T(a_silent_client_that_speaks_is_asked_again),
+		T(client_in_use_proves_itself_again_before_its_time),
+		T(rfc4213_3_4_icmp_error_asks_again_and_never_deletes),
+		T(destinations_of_clients),
+		T(rfc5095_routing_header_0_is_found_behind_others),
+		cmocka_unit_test(limits_name_themselves),
+		T(forged_floods_never_displace_the_proven),
+		T(rfc4443_2_4_errors_about_errors_are_not_sent),
+		T(a_changed_policy_drops_whom_it_refuses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The writer of the table of proven clients, and a reader beside it. */
+#include <pthread.h>
+
+#include "unit.h"
+#include "core/table.h"
+
+#define BUCKETS 4096
+
+static const struct table_seed seed = { { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
+static struct bucket memory[BUCKETS];
+
+static __u64 id_of(__u32 i)
+{
+	return (__u64)(~i) << 32 | 0x63bf0000 | (i & 0xfff);
+}
+
+static void fill(struct table *t, __u32 n)
+{
+	for (__u32 i = 1; i <= n; i++)
+		assert_int_equal(table_insert(t, id_of(i), i & 3, stamp_of(i)), 0);
+}
+
+static void holds_what_was_inserted_at_80_percent(void **st)
+{
+	__u32 n = BUCKETS * BUCKET_CLIENTS * 8 / 10;
+	struct table t;
+
+	(void)st;
+	memset(memory, 0, sizeof(memory));
+	table_init(&t, memory, BUCKETS, &seed, n);
+	fill(&t, n);
+	assert_int_equal(t.n, n);
+	for (__u32 i = 1; i <= n; i++) {
+		struct client *c = table_find(&t, id_of(i), i & 3);
+
+		assert_non_null(c);
+		assert_int_equal(c->stamp, stamp_of(i));
+		assert_null(table_find(&t, id_of(i), 4));
+	}
+	assert_int_equal(table_insert(&t, id_of(n + 1), 0, 0), -ENOSPC);
+	assert_int_equal(table_insert(&t, id_of(5), 5 & 3, stamp_of(99)), -EEXIST);
+	assert_int_equal(table_find(&t, id_of(5), 5 & 3)->stamp, stamp_of(99));
+	for (__u32 i = 1; i <= n; i++)
+		table_remove(&t, table_find(&t, id_of(i), i & 3));
+	assert_int_equal(t.n, 0);
+	for (__u32 i = 0; i < BUCKETS; i++)
+		for (int k = 0; k < BUCKET_CLIENTS; k++)
+			assert_int_equal(memory[i].client[k].id, 0);
+}
+
+static void a_restart_finds_everything_and_clears_half_a_move(void **st)
+{
+	struct table t, again;
+	struct client *c;
+	__u64 h;
+
+	(void)st;
+	memset(memory, 0, sizeof(memory));
+	table_init(&t, memory, BUCKETS, &seed, 10000);
+	fill(&t, 5000);
+	c = table_find(&t, id_of(7), 3);
+	h = table_hash(&seed, id_of(7), 3);
+	for (int k = 0; k < BUCKET_CLIENTS; k++)
+		if (!memory[(h >> 32) & t.mask].client[k].id) {
+			memory[(h >> 32) & t.mask].client[k] = *c;
+			break;
+		}
+	table_init(&again, memory, BUCKETS, &seed, 10000);
+	assert_int_equal(again.n, 5000);
+}
+
+static void a_mark_never_puts_back_an_older_time(void **st)
+{
+	struct client c = { .id = 1, .stamp = stamp_of(5) };
+
+	(void)st;
+	table_mark_sent(&c, true);
+	assert_int_equal(c.stamp, stamp_of(5) | STAMP_SENT);
+	table_mark_sent(&c, false);
+	assert_int_equal(c.stamp, stamp_of(5));
+	table_stamp(&c, stamp_of(6));
+	assert_int_equal(c.stamp, stamp_of(6));
+}
+
+/* A reader as XDP is one: client 1 must be found at any moment while others come, move and go. */
+static volatile int done;
+static unsigned long missed;
+
+static void *read_client_1(void *data)
+{
+	struct table *t = data;
+
+	while (!done) {
+		__u64 h = table_hash(&seed, id_of(1), 1);
+		struct client *c = NULL;
+
+		for (int turn = 0; turn < 3 && !c; turn++)
+			c = bucket_find(&memory[(turn == 1 ? h >> 32 : h) & t->mask], id_of(1), 1);
+		if (!c)
+			missed++;
+	}
+	return NULL;
+}
+
+static void nobody_is_missed_while_clients_move(void **st)
+{
+	__u32 n = 64 * BUCKET_CLIENTS * 9 / 10; /* so full that most inserts move somebody */
+	pthread_t reader;
+	struct table t;
+
+	(void)st;
+	memset(memory, 0, sizeof(memory));
+	table_init(&t, memory, 64, &seed, n);
+	fill(&t, n * 8 / 10);
+	done = 0;
+	missed = 0;
+	assert_int_equal(pthread_create(&reader, NULL, read_client_1, &t), 0);
+	for (__u32 i = 0; i < 3000000; i++) {
+		__u32 k = 1000 + i % 40;
+		struct client *c = table_find(&t, id_of(k), k & 3);
+
+		if (c)
+			table_remove(&t, c);
+		else
+			table_insert(&t, id_of(k), k & 3, 0);
+	}
+	done = 1;
+	pthread_join(reader, NULL);
+	assert_int_equal(missed, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(holds_what_was_inserted_at_80_percent),
+		cmocka_unit_test(a_restart_finds_everything_and_clears_half_a_move),
+		cmocka_unit_test(a_mark_never_puts_back_an_older_time),
+		cmocka_unit_test(nobody_is_missed_while_clients_move),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
