@@ -194,6 +194,40 @@ static void look_at_network(struct daemon *d)
 	d->page->n_neighs = netlink_manage_gateways(d->netlink, ifindex, n, d->page->neigh);
 }
 
+static void log_warning(struct error *warning)
+{
+	if (*warning->text)
+		log_line(LOG_LEVEL_WARNING, "%s", warning->text);
+	*warning->text = '\0';
+}
+
+static void log_nics(const struct daemon *d)
+{
+	static const char *const modes[] = { "off", "native", "generic" };
+
+	for (__u32 i = 0; i < d->page->n_nics; i++) {
+		const struct nav_nic *nic = &d->page->nic[i];
+
+		if (nic->ifindex)
+			log_line(LOG_LEVEL_INFO, "%s: XDP %s", nic->name, modes[nic->mode]);
+		else
+			log_line(LOG_LEVEL_WARNING, "%s is gone: XDP will be back with it", nic->name);
+	}
+}
+
+/* A link dies with its device. */
+static void look_at_nics(struct daemon *d)
+{
+	struct error warning, e;
+	int r = datapath_watch(d->datapath, d->config, &d->policy, &warning, &e);
+
+	log_warning(&warning);
+	if (r < 0)
+		log_line(LOG_LEVEL_ERR, "%s", e.text);
+	else if (r)
+		log_nics(d);
+}
+
 static void turn_cookies(struct daemon *d, __u64 units)
 {
 	__u32 turn;
@@ -215,6 +249,7 @@ static void each_second(struct daemon *d, struct relay_time now)
 	turn_cookies(d, now.units);
 	if (d->network_changed) {
 		d->network_changed = false;
+		look_at_nics(d);
 		look_at_network(d);
 	}
 	d->page->remapped = datapath_expire_remapped(d->datapath, stamp_of(now.units),
@@ -260,13 +295,6 @@ static int on_netlink(sd_event_source *s, int fd, uint32_t revents, void *data)
 }
 
 /* ---- start and end --------------------------------------------------------------------------- */
-
-static void log_warning(struct error *warning)
-{
-	if (*warning->text)
-		log_line(LOG_LEVEL_WARNING, "%s", warning->text);
-	*warning->text = '\0';
-}
 
 static int check(const struct config *c, struct error *e)
 {
@@ -436,12 +464,9 @@ struct daemon *daemon_free(struct daemon *d)
 
 int daemon_run(struct daemon *d)
 {
-	static const char *const modes[] = { "off", "native", "generic" };
 	int err;
 
-	for (__u32 i = 0; i < d->page->n_nics; i++)
-		log_line(LOG_LEVEL_INFO, "%s: XDP %s", d->page->nic[i].name,
-			 modes[d->page->nic[i].mode]);
+	log_nics(d);
 	if (d->config->laboratory)
 		log_line(LOG_LEVEL_WARNING, "laboratory = yes: the built-in list of refused IPv4 "
 			 "prefixes is OFF; never on the Internet");
