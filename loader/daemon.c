@@ -19,6 +19,7 @@
 #include "io/udp.h"
 
 #define TICK_MS 50
+#define LOOK_MS 60000 /* at the network, even if nothing was heard of it */
 #define TUN_BATCH 64 /* packets before the other sources have their turn */
 
 struct daemon {
@@ -38,7 +39,8 @@ struct daemon {
 	sd_event *event;
 
 	__u64 second_ms;   /* when the work of each second is due */
-	bool network_changed;
+	__u64 look_ms;     /* when to look at the network again, changed or not */
+	int network_changed; /* NETLINK_*, since the last second */
 	struct in6_addr source; /* of ICMPv6 errors; unspecified: none to be had */
 	__u8 packet[65536] __attribute__((aligned(8)));
 };
@@ -181,7 +183,7 @@ static void choose_source(struct daemon *d)
 		}
 }
 
-/* Addresses and routes may have changed: who we are, and whom XDP hands packets to. */
+/* Addresses or gateways have changed: who we are, and whom XDP hands packets to. */
 static void look_at_network(struct daemon *d)
 {
 	__u32 ifindex[NAV_NICS], n = 0;
@@ -191,7 +193,8 @@ static void look_at_network(struct daemon *d)
 	choose_source(d);
 	for (__u32 i = 0; i < d->page->n_nics; i++)
 		ifindex[n++] = d->page->nic[i].ifindex;
-	d->page->n_neighs = netlink_manage_gateways(d->netlink, ifindex, n, d->page->neigh);
+	d->page->n_neighs = netlink_manage_gateways(d->netlink, ifindex, n, d->page->neigh,
+						    d->page->n_neighs);
 }
 
 static void log_warning(struct error *warning)
@@ -247,9 +250,11 @@ static void each_second(struct daemon *d, struct relay_time now)
 	__u32 expired;
 
 	turn_cookies(d, now.units);
-	if (d->network_changed) {
-		d->network_changed = false;
-		look_at_nics(d);
+	if (d->network_changed || now.ms >= d->look_ms) {
+		if (d->network_changed & NETLINK_LINKS)
+			look_at_nics(d);
+		d->network_changed = 0;
+		d->look_ms = now.ms + LOOK_MS;
 		look_at_network(d);
 	}
 	d->page->remapped = datapath_expire_remapped(d->datapath, stamp_of(now.units),
@@ -289,8 +294,7 @@ static int on_netlink(sd_event_source *s, int fd, uint32_t revents, void *data)
 	struct daemon *d = data;
 
 	(void)s, (void)fd, (void)revents;
-	netlink_drain(d->netlink);
-	d->network_changed = true;
+	d->network_changed |= netlink_drain(d->netlink);
 	return 0;
 }
 
