@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, TCP, UDP, address
-from xdp import DROP, LIFE, MACS, PASS, PORT, REDIRECT, REPROOF, SERVICE
+from xdp import DROP, LIFE, MACS, NAMES, PASS, PORT, REDIRECT, REPROOF, SERVICE, note
 
 SERVER, CLIENT, CPORT = "8.0.1.1", "8.0.9.9", 40000
 TEREDO = address(SERVER, CLIENT, CPORT, 0x24C7)
@@ -151,6 +151,13 @@ def test_served_prefixes_zero_checksum_meter_and_no_route(x):
     x.add(on_link)
     x.expect(frame(dst=on_link), PASS, "NO_NEXT_HOP_OUT", "v6")
     x.load(own4=(SERVICE,), refused=REFUSED)
+
+
+def test_no_headroom_for_the_outer_headers(x):
+    """TEST_RUN takes metadata out of the headroom; a driver that leaves none looks the same."""
+    a = x.ask(op="run", frame=(bytes(200) + frame()).hex(), ifindex=x.ifindex["v6"], meta=200)
+    assert a["verdict"] == DROP and [1, 1 + NAMES.index("NO_ROOM"), 1, len(frame())] in a["counters"]
+    note("NO_ROOM")
 
 
 def test_verifier_and_stack_have_room(x):

@@ -30,7 +30,7 @@ static inline const char *reason_name(enum reason r)
 static inline void expect_reason(enum reason got, enum reason want)
 {
 	const char *path = getenv("NAVALIS_HITS");
-	FILE *f = path ? fopen(path, "a") : NULL;
+	FILE *f = path && want < R_MAX ? fopen(path, "a") : NULL;
 
 	assert_string_equal(reason_name(got), reason_name(want));
 	if (f) {

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What cannot work says so in one sentence, with the command that repairs it, and changes nothing."""
+import contextlib
+import os
+import socket
+import subprocess
+
+import pytest
+
+from lab import BUILD, SERVICE, Navalis, fresh_native, wait_for
+
+
+@pytest.fixture
+def box(lab):
+    return lab.relay
+
+
+def refused(lab, extra="", setup=(), undo=(), mode="native", interfaces="v4 v6", service="8.0.2.1:3545", wrap=()):
+    conf = os.path.join(lab.dir, "bad.conf")
+    with open(conf, "w") as f:
+        f.write("[navalis]\ninstance = nvbad%d\ninterfaces = %s\nmode = %s\n%s\n[teredo]\nservice = %s\n" %
+                (os.getpid(), interfaces, mode, extra, service))
+    for c in setup:
+        lab.relay.run(c)
+    try:
+        p = lab.relay.run([*wrap, BUILD + "/navalisd", "--config", conf], check=False, timeout=20)
+    finally:
+        for c in undo:
+            lab.relay.run(c)
+        subprocess.run(["rm", "-rf", "/sys/fs/bpf/nvbad%d" % os.getpid()], check=True)
+    assert p.returncode == 1
+    assert "teredo" not in lab.relay.run("ip -o link").stdout
+    assert "2001::/32" not in lab.relay.run("ip -6 route").stdout
+    assert "prog/xdp" not in lab.relay.run("ip link show dev v4").stdout
+    return p.stderr
+
+
+@contextlib.contextmanager
+def jumbo(lab):
+    """What veth's XDP refuses is the MTU of the other end."""
+    lab.relay.run("ip link set v6 mtu 9000")
+    lab.native.run("ip link set to-relay mtu 9000")
+    try:
+        yield
+    finally:
+        lab.relay.run("ip link set v6 mtu 1500")
+        lab.native.run("ip link set to-relay mtu 1500")
+
+
+def test_no_such_interface(lab):
+    assert "no interface v9 on this host" in refused(lab, interfaces="v4 v9")
+
+
+def test_forwarding_off(lab):
+    for family in ("ipv4", "ipv6"):
+        key = "net.%s.conf.all.forwarding" % family
+        text = refused(lab, setup=["sysctl -qw %s=0" % key], undo=["sysctl -qw %s=1" % key, "sysctl -qw net.%s.conf.v4.forwarding=1" % family,
+                                                                   "sysctl -qw net.%s.conf.v6.forwarding=1" % family])
+        assert "sysctl -w %s=1" % key in text
+
+
+def test_address_not_here_and_port_taken(lab):
+    assert "ip address add 8.0.7.7/32 dev" in refused(lab, service="8.0.7.7:3545")
+    with lab.relay.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("8.0.2.1", 3777))
+        assert "ss -ulpn 'sport = :3777'" in refused(lab, service="8.0.2.1:3777")
+
+
+def test_another_program_is_attached(lab):
+    with Navalis(lab, "native", instance="nvx%d" % os.getpid()):
+        conf = os.path.join(lab.dir, "two.conf")
+        with open(conf, "w") as f:
+            f.write("[navalis]\ninstance = nvbad%d\ninterfaces = v4 v6\nmode = native\ntun = other\n[teredo]\n"
+                    "service = 8.0.2.1:3546\n" % os.getpid())
+        p = lab.relay.run([BUILD + "/navalisd", "--config", conf], check=False, timeout=20)
+        subprocess.run(["rm", "-rf", "/sys/fs/bpf/nvbad%d" % os.getpid()], check=True)
+        assert p.returncode == 1 and "ip link set dev v4 xdp off" in p.stderr
+
+
+def test_second_instance_of_one_name(lab):
+    with Navalis(lab, "off") as first:
+        p = lab.relay.run([BUILD + "/navalisd", "--config", first.conf], check=False, timeout=20)
+        assert p.returncode == 1
+        assert "is running already (pid %d)" % first.process.pid in p.stderr
+
+
+def test_missing_capability(lab):
+    text = refused(lab, wrap=["setpriv", "--bounding-set=-bpf", "--inh-caps=-bpf"])
+    assert "CAP_BPF is missing" in text
+
+
+def test_driver_without_xdp(lab):
+    lab.relay.run("ip link add name plain type bridge")
+    lab.relay.run("ip link set plain up")
+    text = refused(lab, interfaces="v4 plain", undo=["ip link del plain"])
+    assert "no XDP: set mode = auto or generic" in text
+
+
+def test_mtu_too_large_for_the_driver(lab):
+    with jumbo(lab):
+        text = refused(lab)
+    assert "ip link set dev v6 mtu 1500" in text
+
+
+def test_auto_falls_back_to_generic_and_says_so(lab):
+    with jumbo(lab), Navalis(lab, "auto") as relay:
+        assert "generic mode is several times slower" in lab.log("navalisd")
+        assert [n["mode"] for n in relay.json("status")["nics"]] == ["native", "generic"]
+        c = lab.clients[0]
+        assert lab.native.ping(c.address, src=fresh_native(), count=3)[1] == 3
+
+
+def test_a_table_of_another_size_is_refused(lab):
+    with Navalis(lab, "off") as relay:
+        relay.stop()
+        with open(relay.conf, "a") as f:
+            f.write("max_clients = 200000\n")
+        with pytest.raises(RuntimeError, match="detach removes it, and the clients in it"):
+            relay.start()
+
+
+def test_privileges_are_dropped(lab):
+    with Navalis(lab, "native") as relay:
+        with open("/proc/%d/status" % relay.process.pid) as f:
+            status = dict(l.split(":\t", 1) for l in f.read().splitlines() if ":\t" in l)
+        for name in ("CapPrm", "CapEff", "CapBnd"):
+            assert int(status[name], 16) == 1 << 39 | 1 << 12 | 1 << 38, name
+        assert status["NoNewPrivs"] == "1"
+
+
+def test_detach_leaves_no_trace(lab):
+    with Navalis(lab, "native") as relay:
+        assert "2001::/32" in lab.relay.run("ip -6 route").stdout
+        assert relay.ctl("detach", check=False).returncode == 1  # the daemon is alive
+        relay.stop()
+        assert relay.ctl("detach").returncode == 0
+        assert relay.ctl("detach", check=False).returncode == 4
+    assert "2001" not in lab.relay.run("ip -6 route").stdout
+    assert "teredo" not in lab.relay.run("ip -o link").stdout
+    assert "managed" not in lab.relay.run("ip neigh").stdout
+    assert "xdp" not in lab.relay.run("ip link").stdout
+    assert not os.path.exists("/sys/fs/bpf/" + relay.instance)
+
+
+def count(relay, reason):
+    return sum(r["packets"] for r in relay.json("drops")["reasons"] if r["reason"] == reason)
+
+
+def test_what_the_kernel_does_not_take_is_counted(lab):
+    from conftest import hits
+    with Navalis(lab, "off") as relay:
+        c, native = lab.clients[0], fresh_native()
+        assert lab.native.ping(c.address, src=native)[1] == 1
+        lab.relay.run("ip route del default")
+        try:
+            lab.native.ping(c.address, src=native, wait=1)
+            assert count(relay, "SEND_ERROR") == 1
+        finally:
+            lab.relay.run("ip route add default via 8.0.2.254")
+        relay.process.send_signal(19)
+        with lab.inet.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            for _ in range(60000):
+                s.sendto(b"x" * 1000, SERVICE)
+        relay.process.send_signal(18)
+        s2 = lab.inet.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+        def lost():
+            s2.sendto(b"x", SERVICE)  # the kernel tells with the next datagram
+            return count(relay, "SOCKET_OVERFLOW")
+        assert wait_for("the overflow is counted", lost) > 100
+        s2.close()
+        assert count(relay, "INNER_NOT_IP6") > 100
+        hits(relay)
+
+
+def test_reading_works_with_the_daemon_dead(lab):
+    with Navalis(lab, "native") as relay:
+        c, native = lab.clients[0], fresh_native()
+        assert lab.native.ping(c.address, src=native)[1] == 1
+        lab.stop(relay.process, 9)
+        assert lab.native.ping(c.address, src=native, count=5)[1] == 5
+        status = relay.ctl("status", "--json", check=False)
+        assert status.returncode == 3 and '"alive":false' in status.stdout.replace(" ", "")
+        assert [x["address"] for x in relay.json("clients")["clients"]] == [c.address]
+        assert relay.json("clients", "--server", "8.0.1.9")["clients"] == []
+        assert relay.json("clients", "--address", "8.0.11.0/24")["clients"]
+        assert c.address in relay.ctl("clients", "endpoint").stdout
+        assert relay.json("nonsense")["error"]["code"] == 2
+        assert relay.ctl("--instance", "nothere", "status", check=False).returncode == 4
