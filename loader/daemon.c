@@ -429,11 +429,13 @@ int daemon_new(const struct config *c, struct daemon **ret, struct error *e)
 	err = new_relay(d, e);
 	if (!err)
 		err = add_sources(d, e);
+	if (!err) /* before the NICs: somebody else may have it */
+		err = netlink_route(d->netlink, c->tun, e);
 	if (!err)
 		err = datapath_attach(d->datapath, c, &d->policy, &warning, e);
 	log_warning(&warning);
 	if (!err)
-		err = netlink_routes(d->netlink, c->tun, e);
+		err = netlink_blackhole(d->netlink, e);
 	if (!err && tun_keep(d->tun))
 		err = error_set(e, -errno, "TUN device %s cannot be made to last", c->tun);
 	if (err)

@@ -122,6 +122,16 @@ static int talk(struct netlink *nl, struct nlmsghdr *h, mnl_cb_t cb, void *data)
 	}
 }
 
+static void dump(struct netlink *nl, __u16 type, __u8 family, mnl_cb_t cb, void *data)
+{
+	char buf[BUFFER];
+	struct nlmsghdr *h = message(nl, buf, type, NLM_F_DUMP);
+	struct rtmsg *rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt)); /* as long as struct ndmsg */
+
+	rt->rtm_family = family;
+	talk(nl, h, cb, data);
+}
+
 int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e)
 {
 	char buf[BUFFER];
@@ -145,32 +155,76 @@ int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e)
 	return 0;
 }
 
-static int route(struct netlink *nl, __u8 type, const char *dev, __u32 metric)
+static const struct in6_addr teredo_prefix = { .s6_addr32 = { BE32(TEREDO_PREFIX) } };
+
+static int route(struct netlink *nl, __u8 type, __u32 ifindex, __u32 metric)
 {
-	const struct in6_addr prefix = { .s6_addr32 = { BE32(TEREDO_PREFIX) } };
 	char buf[BUFFER];
-	struct nlmsghdr *h = message(nl, buf, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+	struct nlmsghdr *h = message(nl, buf, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
 	struct rtmsg *rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt));
 
 	*rt = (struct rtmsg){ .rtm_family = AF_INET6, .rtm_dst_len = 32, .rtm_table = RT_TABLE_MAIN,
 			      .rtm_protocol = NAV_RTPROT, .rtm_type = type };
-	mnl_attr_put(h, RTA_DST, sizeof(prefix), &prefix);
+	mnl_attr_put(h, RTA_DST, sizeof(teredo_prefix), &teredo_prefix);
 	mnl_attr_put_u32(h, RTA_PRIORITY, metric);
-	if (dev)
-		mnl_attr_put_u32(h, RTA_OIF, if_nametoindex(dev));
+	if (ifindex)
+		mnl_attr_put_u32(h, RTA_OIF, ifindex);
 	return talk(nl, h, NULL, NULL);
 }
 
-int netlink_routes(struct netlink *nl, const char *tun, struct error *e)
+/* Where 2001::/32 with our metric leads. */
+static int on_holder(const struct nlmsghdr *h, void *data)
 {
-	int err = route(nl, RTN_BLACKHOLE, NULL, NAV_BLACKHOLE_METRIC);
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	const struct nlattr *a;
+	bool prefix = false, metric = false;
+	__u32 oif = 0, *holder = data;
+
+	mnl_attr_for_each(a, h, sizeof(*rt)) {
+		switch (mnl_attr_get_type(a)) {
+		case RTA_DST:
+			prefix = in6_equal(mnl_attr_get_payload(a), &teredo_prefix);
+			break;
+		case RTA_PRIORITY:
+			metric = mnl_attr_get_u32(a) == NAV_ROUTE_METRIC;
+			break;
+		case RTA_OIF:
+			oif = mnl_attr_get_u32(a);
+			break;
+		}
+	}
+	if (rt->rtm_dst_len == 32 && rt->rtm_table == RT_TABLE_MAIN && prefix && metric)
+		*holder = oif;
+	return MNL_CB_OK;
+}
+
+int netlink_blackhole(struct netlink *nl, struct error *e)
+{
+	int err = route(nl, RTN_BLACKHOLE, 0, NAV_BLACKHOLE_METRIC);
+
+	if (!err || err == -EEXIST)
+		return 0;
+	return error_set(e, err, "route blackhole 2001::/32: %s", strerror(-err));
+}
+
+/* A stranger's route is not replaced: another relay would starve without a word. */
+int netlink_route(struct netlink *nl, const char *tun, struct error *e)
+{
+	__u32 ifindex = if_nametoindex(tun), holder = 0;
+	char name[IF_NAMESIZE] = "?";
+	int err = route(nl, RTN_UNICAST, ifindex, NAV_ROUTE_METRIC);
 
 	if (!err)
-		err = route(nl, RTN_UNICAST, tun, NAV_ROUTE_METRIC);
-	if (err)
+		return 0;
+	if (err != -EEXIST)
 		return error_set(e, err, "route 2001::/32 to %s: %s (is IPv6 switched off?)", tun,
 				 strerror(-err));
-	return 0;
+	dump(nl, RTM_GETROUTE, AF_INET6, on_holder, &holder);
+	if (holder == ifindex)
+		return 0;
+	if_indextoname(holder, name);
+	return error_set(e, err, "2001::/32 leads to %s already: stop the relay that it belongs to, or "
+			 "ip -6 route del 2001::/32 dev %s metric %u", name, name, NAV_ROUTE_METRIC);
 }
 
 static void add4(struct nav_own *own, __be32 addr)
@@ -367,16 +421,6 @@ static int on_neigh(const struct nlmsghdr *h, void *data)
 	for (__u32 i = 0; i < p->n; i++)
 		p->is[i] |= same_neigh(&p->list[i], &one);
 	return MNL_CB_OK;
-}
-
-static void dump(struct netlink *nl, __u16 type, __u8 family, mnl_cb_t cb, void *data)
-{
-	char buf[BUFFER];
-	struct nlmsghdr *h = message(nl, buf, type, NLM_F_DUMP);
-	struct rtmsg *rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt)); /* as long as struct ndmsg */
-
-	rt->rtm_family = family;
-	talk(nl, h, cb, data);
 }
 
 static struct permanent permanent(struct netlink *nl, const struct nav_neigh *list, __u32 n)

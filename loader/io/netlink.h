@@ -23,8 +23,11 @@ int netlink_drain(struct netlink *nl);
 /* MTU 1280, no addresses of its own, up. */
 int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e);
 
-/* 2001::/32 to the TUN, and to nowhere behind it. */
-int netlink_routes(struct netlink *nl, const char *tun, struct error *e);
+/* 2001::/32 to the TUN; it goes with a TUN that does not last. -EEXIST: it is somebody else's. */
+int netlink_route(struct netlink *nl, const char *tun, struct error *e);
+
+/* 2001::/32 to nowhere, behind the other route: nothing leaks to a default route when that is gone. */
+int netlink_blackhole(struct netlink *nl, struct error *e);
 
 /*
  * This host's addresses. The broadcast addresses of its IPv4 networks count as its own: nothing
