@@ -65,7 +65,8 @@ class Xdp:
         link = json.loads(run(" ".join(inside) + " ip -j link").stdout)
         self.ifindex = {l["ifname"]: l["ifindex"] for l in link}
         self.nics = [self.ifindex["v4"], self.ifindex["v6"]]
-        self.process = subprocess.Popen(inside + [BUILD + "/tests/bpf/runner"], stdin=subprocess.PIPE,
+        # on one CPU: meters and caches belong to one each
+        self.process = subprocess.Popen(inside + ["taskset", "-c", "0", BUILD + "/tests/bpf/runner"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.load()
 

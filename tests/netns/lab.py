@@ -31,6 +31,7 @@ NATIVE_NET = "2a00:f::/64"
 NATS = ("none", "fullcone", "restricted", "symmetric")
 _libc = ctypes.CDLL(None, use_errno=True)
 _fresh = itertools.count(1)
+_labs = itertools.count(1)
 
 
 def fresh_native():
@@ -158,7 +159,7 @@ class Lab:
     """The namespaces and all processes in them; a context manager that leaves nothing behind."""
 
     def __init__(self, clients=("restricted",), server=True):
-        self.tag = "nv%d-" % os.getpid()
+        self.tag = "nv%d.%d-" % (os.getpid(), next(_labs))  # two may stand side by side
         self.dir = tempfile.mkdtemp(prefix="navalis-lab-")
         self.names, self.processes, self.clients = [], [], []
         self.wanted, self.wants_server = clients, server
