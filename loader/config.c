@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* navalis.conf. */
+/*
+ * navalis.conf. inih takes the lines apart. What it would let pass or get wrong (an indented line,
+ * which it takes for the value of the key above; a line that does not fit its buffer; a section
+ * without keys; all bad lines but the first) is caught where the lines are handed to it.
+ */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <ini.h>
@@ -55,19 +59,28 @@ struct loading {
 	int n_errors;
 	bool seen[N(keys)];
 	FILE *file;
-	int line;
+	int line;       /* 0: the file as a whole */
+	char *text;     /* of this line; getline()'s */
+	size_t size;
+	bool skip;      /* in an unknown section */
 };
 
 static void complain(struct loading *l, const char *format, ...)
 {
+	char sentence[512];
 	va_list args;
 
 	l->n_errors++;
-	fprintf(l->errors, "%s:%d: ", l->path, l->line);
 	va_start(args, format);
-	vfprintf(l->errors, format, args);
+	vsnprintf(sentence, sizeof(sentence), format, args);
 	va_end(args);
-	fputc('\n', l->errors);
+	for (char *c = sentence; *c; c++) /* a file is not to talk to the terminal */
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	if (l->line)
+		fprintf(l->errors, "%s:%d: %s\n", l->path, l->line, sentence);
+	else
+		fprintf(l->errors, "%s: %s\n", l->path, sentence);
 }
 
 /* Levenshtein, for words that fit a line. */
@@ -159,7 +172,9 @@ static bool parse_endpoint(char *text, struct endpoint4 *ret)
 		if (!parse_number(colon, 1, 65535, &port))
 			return false;
 	}
-	if (inet_pton(AF_INET, text, &addr) != 1 || !addr.s_addr)
+	/* what no host has; a private one may be translated one to one, as clouds do */
+	if (inet_pton(AF_INET, text, &addr) != 1 || !(HOST32(addr.s_addr) >> 24) ||
+	    HOST32(addr.s_addr) >> 24 == 127 || HOST32(addr.s_addr) >> 24 >= 224)
 		return false;
 	*ret = (struct endpoint4){ .addr = addr.s_addr, .port = BE16(port) };
 	return true;
@@ -249,7 +264,8 @@ static const char *set_value(struct config *c, const struct key *k, char *text)
 
 		if (!strcmp(text, "link-local"))
 			p.addr.s6_addr[0] = 0xfe, p.addr.s6_addr[1] = 0x80;
-		else if (!parse_prefix(AF_INET6, text, p.addr.s6_addr, &p.len) || p.len != 64)
+		else if (!parse_prefix(AF_INET6, text, p.addr.s6_addr, &p.len) || p.len != 64 ||
+			 addr6_kind(&p.addr) == ADDR6_MULTICAST || addr6_kind(&p.addr) == ADDR6_TEREDO)
 			return "link-local, or an IPv6 prefix of length 64";
 		memcpy(member, &p.addr, 8);
 		return NULL;
@@ -297,13 +313,11 @@ static int on_pair(void *data, const char *section, const char *name, const char
 {
 	struct loading *l = data;
 	const struct key *k = find_key(section, name);
-	size_t i;
 
-	for (i = 0; i < N(sections); i++)
-		if (!strcmp(sections[i], section))
-			break;
-	if (i == N(sections)) {
-		complain(l, "no section [%s]: did you mean [%s]?", section, nearest_section(section));
+	if (l->skip)
+		return 1;
+	if (!*section) {
+		complain(l, "%s stands before the first [section]", name);
 	} else if (!k) {
 		complain(l, "no key «%s» in [%s]: did you mean «%s»?", name, section,
 			 nearest_key(section, name));
@@ -316,23 +330,96 @@ static int on_pair(void *data, const char *section, const char *name, const char
 	return 1;
 }
 
-/* Feeds inih line by line, so that each complaint can name its line. */
+/* Cuts off blanks and comments at both ends. */
+static char *trim(char *text)
+{
+	char *end, *c;
+
+	for (c = text; *c; c++)
+		if ((*c == '#' || *c == ';') && (c == text || isspace((unsigned char)c[-1]))) {
+			*c = '\0';
+			break;
+		}
+	while (isspace((unsigned char)*text))
+		text++;
+	for (end = text + strlen(text); end > text && isspace((unsigned char)end[-1]);)
+		*--end = '\0';
+	return text;
+}
+
+static void on_section(struct loading *l, char *line, size_t n)
+{
+	size_t i;
+
+	line[n - 1] = '\0';
+	for (i = 0; i < N(sections); i++)
+		if (!strcmp(sections[i], line + 1))
+			break;
+	l->skip = i == N(sections);
+	if (l->skip)
+		complain(l, "no section [%s]: did you mean [%s]?", line + 1,
+			 nearest_section(line + 1));
+	line[n - 1] = ']';
+}
+
+/* The next line for inih; an empty one in the place of one that has been complained of. */
 static char *read_line(char *buf, int size, void *data)
 {
 	struct loading *l = data;
+	ssize_t read = getline(&l->text, &l->size, l->file);
+	char *line = l->text;
+	size_t n;
 
+	*buf = '\0';
+	if (read < 0)
+		return NULL;
 	l->line++;
-	return fgets(buf, size, l->file);
+	if (memchr(line, '\0', (size_t)read)) {
+		complain(l, "this is no text");
+		return buf;
+	}
+	if (l->line == 1 && !strncmp(line, "\xef\xbb\xbf", 3))
+		line += 3; /* as some editors begin UTF-8 */
+	line = trim(line);
+	n = strlen(line);
+	if (n > (size_t)size - 3)
+		complain(l, "longer than %d characters: a list goes on where its key is given again",
+			 size - 3);
+	else if (n && *line == '[' ? line[n - 1] != ']' : n && (*line == '=' || !strchr(line, '=')))
+		complain(l, "neither a [section] nor «key = value»");
+	else
+		strcpy(buf, line);
+	if (*buf == '[')
+		on_section(l, buf, n);
+	return buf;
+}
+
+static void check_together(struct loading *l)
+{
+	const struct config *c = l->c;
+
+	if (!l->seen[find_key("teredo", "service") - keys])
+		complain(l, "[teredo] service is missing: the IPv4 address and UDP port of this relay");
+	if (c->mode != NAV_MODE_OFF && !c->n_interfaces && !l->n_errors)
+		complain(l, "[navalis] interfaces is missing: name the NICs, or set mode = off");
+	for (__u32 i = 0; i < c->n_interfaces; i++) {
+		for (__u32 k = 0; k < i; k++)
+			if (!strcmp(c->interfaces[i], c->interfaces[k]))
+				complain(l, "interfaces: «%s» is given twice", c->interfaces[i]);
+		if (!strcmp(c->interfaces[i], c->tun))
+			complain(l, "interfaces: «%s» is the daemon's own TUN", c->tun);
+	}
 }
 
 int config_load(const char *path, FILE *errors, struct config **ret)
 {
 	struct loading l = { .path = path, .errors = errors, .file = fopen(path, "re") };
-	int bad;
+	int err = 0;
 
 	if (!l.file) {
-		fprintf(errors, "%s: cannot be read: %s\n", path, strerror(errno));
-		return -errno;
+		err = -errno;
+		fprintf(errors, "%s: cannot be read: %s\n", path, strerror(-err));
+		return err;
 	}
 	l.c = calloc(1, sizeof(*l.c));
 	if (!l.c) {
@@ -342,20 +429,13 @@ int config_load(const char *path, FILE *errors, struct config **ret)
 	for (size_t i = 0; i < N(keys); i++)
 		if (*keys[i].initial)
 			set_key(&l, &keys[i], keys[i].initial);
-	bad = ini_parse_stream(read_line, &l, on_pair, &l);
+	ini_parse_stream(read_line, &l, on_pair, &l);
+	l.line = 0;
+	if (ferror(l.file))
+		complain(&l, "cannot be read: %s", strerror(errno));
 	fclose(l.file);
-	if (bad > 0) {
-		l.line = bad;
-		complain(&l, "neither a [section] nor «key = value»");
-	} else if (!l.c->service.addr) {
-		complain(&l, "[teredo] service is missing: the IPv4 address and UDP port of this relay");
-	}
-	if (l.c->mode != NAV_MODE_OFF && !l.c->n_interfaces && !l.n_errors)
-		complain(&l, "[navalis] interfaces is missing: name the NICs, or set mode = off");
-	for (__u32 i = 0; i < l.c->n_interfaces; i++)
-		for (__u32 k = 0; k < i; k++)
-			if (!strcmp(l.c->interfaces[i], l.c->interfaces[k]))
-				complain(&l, "interfaces: «%s» is given twice", l.c->interfaces[i]);
+	free(l.text);
+	check_together(&l);
 	if (l.n_errors) {
 		free(l.c);
 		return -EINVAL;
@@ -371,6 +451,7 @@ static const char *word_of(const struct words *w, __u32 value)
 	return w->word;
 }
 
+/* A list goes on in another line before it becomes too long for one. */
 static void print_key(const struct config *c, const struct key *k, FILE *out)
 {
 	const void *member = (const char *)c + k->member;
@@ -404,20 +485,24 @@ static void print_key(const struct config *c, const struct key *k, FILE *out)
 			fprintf(out, " %s", c->interfaces[i]);
 		break;
 	case PREFIXES6:
-		for (__u32 i = 0; i < c->n_serve; i++)
+		for (__u32 i = 0; i < c->n_serve; i++) {
+			if (i && i % 3 == 0)
+				fprintf(out, "\n%s =", k->name);
 			fprintf(out, " %s/%u",
-				inet_ntop(AF_INET6, &c->serve[i].addr, text, sizeof(text)),
-				c->serve[i].len);
+				inet_ntop(AF_INET6, &c->serve[i].addr, text, sizeof(text)), c->serve[i].len);
+		}
 		break;
 	case PREFIXES4:
-		for (__u32 i = 0; i < c->n_refuse; i++)
+		for (__u32 i = 0; i < c->n_refuse; i++) {
+			if (i && i % 8 == 0)
+				fprintf(out, "\n%s =", k->name);
 			fprintf(out, " %s/%u",
-				inet_ntop(AF_INET, &c->refuse[i].addr, text, sizeof(text)),
-				c->refuse[i].len);
+				inet_ntop(AF_INET, &c->refuse[i].addr, text, sizeof(text)), c->refuse[i].len);
+		}
 		break;
 	case SOURCE64:
 		memcpy(&source, member, 8);
-		if (source.s6_addr[0] == 0xfe)
+		if (HOST32(source.s6_addr32[0]) == 0xfe800000 && !source.s6_addr32[1])
 			fputs(" link-local", out);
 		else
 			fprintf(out, " %s/64", inet_ntop(AF_INET6, &source, text, sizeof(text)));

@@ -19,6 +19,7 @@
 #include "io/udp.h"
 
 #define TICK_MS 50
+#define LOOK_MS 60000 /* at the network, even if nothing was heard of it */
 #define TUN_BATCH 64 /* packets before the other sources have their turn */
 
 struct daemon {
@@ -38,7 +39,8 @@ struct daemon {
 	sd_event *event;
 
 	__u64 second_ms;   /* when the work of each second is due */
-	bool network_changed;
+	__u64 look_ms;     /* when to look at the network again, changed or not */
+	int network_changed; /* NETLINK_*, since the last second */
 	struct in6_addr source; /* of ICMPv6 errors; unspecified: none to be had */
 	__u8 packet[65536] __attribute__((aligned(8)));
 };
@@ -181,7 +183,7 @@ static void choose_source(struct daemon *d)
 		}
 }
 
-/* Addresses and routes may have changed: who we are, and whom XDP hands packets to. */
+/* Addresses or gateways have changed: who we are, and whom XDP hands packets to. */
 static void look_at_network(struct daemon *d)
 {
 	__u32 ifindex[NAV_NICS], n = 0;
@@ -191,7 +193,42 @@ static void look_at_network(struct daemon *d)
 	choose_source(d);
 	for (__u32 i = 0; i < d->page->n_nics; i++)
 		ifindex[n++] = d->page->nic[i].ifindex;
-	d->page->n_neighs = netlink_manage_gateways(d->netlink, ifindex, n, d->page->neigh);
+	d->page->n_neighs = netlink_manage_gateways(d->netlink, ifindex, n, d->page->neigh,
+						    d->page->n_neighs);
+}
+
+static void log_warning(struct error *warning)
+{
+	if (*warning->text)
+		log_line(LOG_LEVEL_WARNING, "%s", warning->text);
+	*warning->text = '\0';
+}
+
+static void log_nics(const struct daemon *d)
+{
+	static const char *const modes[] = { "off", "native", "generic" };
+
+	for (__u32 i = 0; i < d->page->n_nics; i++) {
+		const struct nav_nic *nic = &d->page->nic[i];
+
+		if (nic->ifindex)
+			log_line(LOG_LEVEL_INFO, "%s: XDP %s", nic->name, modes[nic->mode]);
+		else
+			log_line(LOG_LEVEL_WARNING, "%s is gone: XDP will be back with it", nic->name);
+	}
+}
+
+/* A link dies with its device. */
+static void look_at_nics(struct daemon *d)
+{
+	struct error warning, e;
+	int r = datapath_watch(d->datapath, d->config, &d->policy, &warning, &e);
+
+	log_warning(&warning);
+	if (r < 0)
+		log_line(LOG_LEVEL_ERR, "%s", e.text);
+	else if (r)
+		log_nics(d);
 }
 
 static void turn_cookies(struct daemon *d, __u64 units)
@@ -213,8 +250,11 @@ static void each_second(struct daemon *d, struct relay_time now)
 	__u32 expired;
 
 	turn_cookies(d, now.units);
-	if (d->network_changed) {
-		d->network_changed = false;
+	if (d->network_changed || now.ms >= d->look_ms) {
+		if (d->network_changed & NETLINK_LINKS)
+			look_at_nics(d);
+		d->network_changed = 0;
+		d->look_ms = now.ms + LOOK_MS;
 		look_at_network(d);
 	}
 	d->page->remapped = datapath_expire_remapped(d->datapath, stamp_of(now.units),
@@ -254,19 +294,11 @@ static int on_netlink(sd_event_source *s, int fd, uint32_t revents, void *data)
 	struct daemon *d = data;
 
 	(void)s, (void)fd, (void)revents;
-	netlink_drain(d->netlink);
-	d->network_changed = true;
+	d->network_changed |= netlink_drain(d->netlink);
 	return 0;
 }
 
 /* ---- start and end --------------------------------------------------------------------------- */
-
-static void log_warning(struct error *warning)
-{
-	if (*warning->text)
-		log_line(LOG_LEVEL_WARNING, "%s", warning->text);
-	*warning->text = '\0';
-}
 
 static int check(const struct config *c, struct error *e)
 {
@@ -397,11 +429,13 @@ int daemon_new(const struct config *c, struct daemon **ret, struct error *e)
 	err = new_relay(d, e);
 	if (!err)
 		err = add_sources(d, e);
+	if (!err) /* before the NICs: somebody else may have it */
+		err = netlink_route(d->netlink, c->tun, e);
 	if (!err)
 		err = datapath_attach(d->datapath, c, &d->policy, &warning, e);
 	log_warning(&warning);
 	if (!err)
-		err = netlink_routes(d->netlink, c->tun, e);
+		err = netlink_blackhole(d->netlink, e);
 	if (!err && tun_keep(d->tun))
 		err = error_set(e, -errno, "TUN device %s cannot be made to last", c->tun);
 	if (err)
@@ -436,12 +470,9 @@ struct daemon *daemon_free(struct daemon *d)
 
 int daemon_run(struct daemon *d)
 {
-	static const char *const modes[] = { "off", "native", "generic" };
 	int err;
 
-	for (__u32 i = 0; i < d->page->n_nics; i++)
-		log_line(LOG_LEVEL_INFO, "%s: XDP %s", d->page->nic[i].name,
-			 modes[d->page->nic[i].mode]);
+	log_nics(d);
 	if (d->config->laboratory)
 		log_line(LOG_LEVEL_WARNING, "laboratory = yes: the built-in list of refused IPv4 "
 			 "prefixes is OFF; never on the Internet");

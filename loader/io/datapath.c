@@ -138,8 +138,14 @@ static int open_object(struct datapath *d, __u32 buckets, bool xdp, struct naval
 
 static int adopt(struct datapath *d, __u32 buckets, const char *instance, struct error *e)
 {
-	__u32 zero = 0;
+	struct bpf_map_info info = { 0 };
+	__u32 zero = 0, len = sizeof(info);
 
+	/* one of another size would be written over the end of ours */
+	if (bpf_obj_get_info_by_fd(d->map[META], &info, &len) || info.value_size != sizeof(d->meta))
+		return error_set(e, -EPROTO, "the maps in %s are of another version: "
+				 "navalisctl --instance %s detach removes them, and the clients in them",
+				 d->folder, instance);
 	if (bpf_map_lookup_elem(d->map[META], &zero, &d->meta))
 		return error_set(e, -errno, "map meta of %s: %s", d->folder, strerror(errno));
 	if (d->meta.magic != NAV_MAGIC || d->meta.abi != NAV_ABI || d->meta.reasons != R_MAX)
@@ -291,49 +297,81 @@ static int attach_error(int err, const char *nic, enum nav_mode mode, struct err
 			 mode == NAV_MODE_GENERIC ? "generic" : "native", strerror(-err));
 }
 
-static int link_pin(const struct datapath *d, __u32 slot, char *path, size_t size)
+static void link_path(const struct datapath *d, const char *prefix, __u32 slot, char path[96])
 {
-	snprintf(path, size, "%s/link_%u", d->folder, slot);
-	return bpf_obj_get(path);
+	snprintf(path, 96, "%s/%s_%u", d->folder, prefix, slot);
 }
 
-/* Detached even if somebody else holds a descriptor. */
-static void drop_link(const struct datapath *d, __u32 slot)
+/* A link of ours that an earlier start left behind. */
+struct old_link {
+	int fd;        /* -1: no link at this slot */
+	__u32 ifindex; /* 0: its device is gone, and with it what it attached */
+	__u32 prog_id;
+	enum nav_mode mode;
+	bool kept;     /* runs the new program */
+};
+
+/* What is done to one NIC, and what it takes to undo it. */
+struct change {
+	int link;             /* that runs the new program; -1: none */
+	struct old_link *old; /* what this NIC had; NULL: nothing of ours */
+	int old_prog;         /* its program; -1: none */
+};
+
+/* The link itself does not say. */
+static enum nav_mode attached_mode(__u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, q);
+
+	if (bpf_xdp_query((int)ifindex, 0, &q))
+		return NAV_MODE_OFF;
+	return q.attach_mode == XDP_ATTACHED_SKB ? NAV_MODE_GENERIC : NAV_MODE_NATIVE;
+}
+
+static void read_links(const struct datapath *d, struct old_link old[NAV_NICS])
 {
 	char path[96];
-	int fd = link_pin(d, slot, path, sizeof(path));
 
-	if (fd < 0)
-		return;
-	bpf_link_detach(fd);
-	close(fd);
-	unlink(path);
+	for (__u32 slot = 0; slot < NAV_NICS; slot++) {
+		struct bpf_link_info info = { 0 };
+		__u32 len = sizeof(info);
+
+		link_path(d, "link", slot, path);
+		old[slot] = (struct old_link){ .fd = bpf_obj_get(path) };
+		if (old[slot].fd < 0 || bpf_obj_get_info_by_fd(old[slot].fd, &info, &len))
+			continue;
+		old[slot].ifindex = info.xdp.ifindex;
+		old[slot].prog_id = info.prog_id;
+		if (info.xdp.ifindex)
+			old[slot].mode = attached_mode(info.xdp.ifindex);
+	}
 }
 
-/* An attached link of ours on this very NIC, else -1; a stale one is removed. */
-static int living_link(const struct datapath *d, __u32 slot, __u32 ifindex)
+/* By its NIC, not by its slot: the list of interfaces may have changed meanwhile. */
+static struct old_link *link_of(struct old_link old[NAV_NICS], __u32 ifindex)
 {
-	struct bpf_link_info info = { 0 };
-	__u32 len = sizeof(info);
-	char path[96];
-	int fd = link_pin(d, slot, path, sizeof(path));
-
-	if (fd < 0)
-		return -1;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.xdp.ifindex == ifindex)
-		return fd;
-	close(fd);
-	drop_link(d, slot);
-	return -1;
+	for (__u32 slot = 0; slot < NAV_NICS; slot++)
+		if (old[slot].fd >= 0 && old[slot].ifindex == ifindex)
+			return &old[slot];
+	return NULL;
 }
 
-static int attach_new(struct datapath *d, int prog, struct nav_nic *nic, __u32 slot,
-		      enum nav_mode wanted, struct error *warning, struct error *e)
+static void warn_generic(struct error *warning, const char *nic, const char *why)
+{
+	size_t n = strlen(warning->text);
+
+	snprintf(warning->text + n, sizeof(warning->text) - n,
+		 "%s%s: no native XDP%s; generic mode is several times slower", n ? "; " : "", nic, why);
+}
+
+/* A new link in a mode that is wanted. Returns it, or a negative errno. */
+static int attach_new(int prog, struct nav_nic *nic, enum nav_mode wanted, struct error *warning,
+		      struct error *e)
 {
 	enum nav_mode mode = wanted == NAV_MODE_GENERIC ? NAV_MODE_GENERIC : NAV_MODE_NATIVE;
 	LIBBPF_OPTS(bpf_link_create_opts, opts);
-	char path[96];
-	int fd, err = 0;
+	char why[64];
+	int fd, err;
 
 	for (;;) {
 		opts.flags = mode == NAV_MODE_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
@@ -343,68 +381,138 @@ static int attach_new(struct datapath *d, int prog, struct nav_nic *nic, __u32 s
 		    err == -EEXIST || err == -EPERM)
 			break;
 		mode = NAV_MODE_GENERIC;
-		error_set(warning, 0, "%s: no native XDP (%s); generic mode is several times slower",
-			  nic->name, strerror(-err));
+		snprintf(why, sizeof(why), " (%s)", strerror(-err));
 	}
 	if (err)
 		return attach_error(err, nic->name, mode, e);
-	pin_path(d, "link_", path, sizeof(path));
-	snprintf(path + strlen(path), 4, "%u", slot);
-	if (bpf_obj_pin(fd, path))
-		err = error_set(e, -errno, "pin %s: %s", path, strerror(errno));
-	close(fd);
+	if (mode == NAV_MODE_GENERIC && wanted == NAV_MODE_AUTO)
+		warn_generic(warning, nic->name, why);
 	nic->mode = mode;
+	return fd;
+}
+
+/* auto takes over a generic link only from a start that had tried native mode before. */
+static bool mode_serves(enum nav_mode have, enum nav_mode wanted, enum nav_mode wanted_before)
+{
+	if (wanted == NAV_MODE_AUTO)
+		return have == NAV_MODE_NATIVE || wanted_before == NAV_MODE_AUTO;
+	return have == wanted;
+}
+
+/* Gives a NIC the new program: in place if it can be, since that loses no packet. */
+static int change_nic(struct datapath *d, int prog, struct nav_nic *nic, enum nav_mode wanted,
+		      struct old_link *old, struct change *c, struct error *warning, struct error *e)
+{
+	int err;
+
+	c->old = old;
+	if (old)
+		c->old_prog = bpf_prog_get_fd_by_id(old->prog_id);
+	if (old && mode_serves(old->mode, wanted, d->daemon->mode_wanted)) {
+		err = bpf_link_update(old->fd, prog, NULL) ? -errno : 0;
+		if (err)
+			return attach_error(err, nic->name, old->mode, e);
+		old->kept = true;
+		c->link = fcntl(old->fd, F_DUPFD_CLOEXEC, 3);
+		nic->mode = old->mode;
+		if (wanted == NAV_MODE_AUTO && old->mode == NAV_MODE_GENERIC)
+			warn_generic(warning, nic->name, " at an earlier start");
+		return 0;
+	}
+	if (old) /* the two modes cannot be there together, so this one has a gap */
+		bpf_link_detach(old->fd);
+	err = attach_new(prog, nic, wanted, warning, e);
+	if (err < 0)
+		return err;
+	c->link = err;
+	return 0;
+}
+
+/* As before: the program, the mode, the pin. What cannot be undone is not worth a second error. */
+static void undo_nic(struct datapath *d, const struct nav_nic *nic, struct change *c,
+		     const struct old_link old[NAV_NICS])
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts);
+	char path[96];
+	int fd;
+
+	if (c->old && c->old->kept) {
+		bpf_link_update(c->link, c->old_prog, NULL);
+		return;
+	}
+	if (c->link >= 0)
+		bpf_link_detach(c->link);
+	if (!c->old || c->old_prog < 0)
+		return;
+	opts.flags = c->old->mode == NAV_MODE_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+	fd = bpf_link_create(c->old_prog, (int)nic->ifindex, BPF_XDP, &opts);
+	if (fd < 0)
+		return;
+	link_path(d, "link", (__u32)(c->old - old), path);
+	unlink(path);
+	bpf_obj_pin(fd, path);
+	close(fd);
+}
+
+/* Under names of their own first, so that a failure leaves the old ones as they are. */
+static int pin_links(struct datapath *d, const struct change *c, __u32 n, struct error *e)
+{
+	char path[96];
+	int err = 0;
+
+	for (__u32 i = 0; i < n && !err; i++) {
+		link_path(d, "new_link", i, path);
+		unlink(path);
+		if (c[i].link >= 0 && bpf_obj_pin(c[i].link, path))
+			err = error_set(e, -errno, "pin %s: %s", path, strerror(errno));
+	}
+	for (__u32 i = 0; i < n && err; i++) {
+		link_path(d, "new_link", i, path);
+		unlink(path);
+	}
 	return err;
 }
 
-static int fill_nics(const struct config *c, struct nav_nic *nic, struct error *e)
+/* From here on nothing can fail: the new pins take the place of the old, the rest is detached. */
+static void settle_links(struct datapath *d, const struct change *c, __u32 n,
+			 const struct old_link old[NAV_NICS])
+{
+	char from[96], to[96];
+
+	for (__u32 slot = 0; slot < NAV_NICS; slot++) {
+		if (old[slot].fd >= 0 && !old[slot].kept)
+			bpf_link_detach(old[slot].fd); /* even if somebody else holds it */
+		link_path(d, "new_link", slot, from);
+		link_path(d, "link", slot, to);
+		if (slot >= n || c[slot].link < 0 || rename(from, to))
+			unlink(to);
+	}
+}
+
+static int fill_nics(const struct config *c, bool all, struct nav_nic *nic, struct error *e)
 {
 	for (__u32 i = 0; i < c->n_interfaces; i++) {
 		nic[i] = (struct nav_nic){ 0 };
 		strcpy(nic[i].name, c->interfaces[i]);
 		nic[i].ifindex = if_nametoindex(c->interfaces[i]);
-		if (!nic[i].ifindex)
+		if (!nic[i].ifindex && all)
 			return error_set(e, -ENODEV, "no interface %s on this host: ip link shows "
 					 "which there are", c->interfaces[i]);
 	}
 	return 0;
 }
 
-static int update_or_attach(struct datapath *d, int prog, struct nav_nic *nic, __u32 slot,
-			    enum nav_mode wanted, bool *fresh, struct error *warning, struct error *e)
+static int load_for(struct datapath *d, const struct nav_config *policy, const struct nav_nic *nic,
+		    __u32 n, struct navalis_bpf **ret, struct error *e)
 {
-	int link = living_link(d, slot, nic->ifindex), err;
-	const struct nav_nic *old = &d->daemon->nic[slot];
-
-	*fresh = link < 0;
-	if (link < 0)
-		return attach_new(d, prog, nic, slot, wanted, warning, e);
-	err = bpf_link_update(link, prog, NULL) ? -errno : 0;
-	close(link);
-	nic->mode = old->mode;
-	return err ? attach_error(err, nic->name, old->mode, e) : 0;
-}
-
-int datapath_attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
-		    struct error *warning, struct error *e)
-{
-	struct nav_nic nic[NAV_NICS] = { 0 };
-	struct bpf_prog_info info = { 0 };
-	__u32 len = sizeof(info), i, n = c->mode == NAV_MODE_OFF ? 0 : c->n_interfaces;
 	struct navalis_bpf *skel;
-	bool fresh[NAV_NICS];
-	int err, prog;
+	int err = open_object(d, d->meta.buckets, n > 0, &skel, e);
 
-	warning->text[0] = '\0';
-	err = fill_nics(c, nic, e);
-	if (err)
-		return err;
-	err = open_object(d, d->meta.buckets, n > 0, &skel, e);
 	if (err)
 		return err;
 	memcpy((void *)&skel->rodata->cfg, policy, sizeof(*policy));
 	skel->rodata->cfg.n_nics = n;
-	for (i = 0; i < n; i++)
+	for (__u32 i = 0; i < n; i++)
 		skel->rodata->cfg.nic[i] = nic[i].ifindex;
 	skel->rodata->cfg.bucket_mask = d->meta.buckets - 1;
 	skel->rodata->cfg.seed = d->meta.seed;
@@ -413,26 +521,93 @@ int datapath_attach(struct datapath *d, const struct config *c, const struct nav
 		navalis_bpf__destroy(skel);
 		return load_error(err, e);
 	}
+	*ret = skel;
+	return 0;
+}
+
+/* All of them, or none. n: how many NICs are to have a program; one that is not there is left out. */
+static int change_nics(struct datapath *d, int prog, struct nav_nic *nic, __u32 n,
+		       enum nav_mode wanted, struct error *warning, struct error *e)
+{
+	struct old_link old[NAV_NICS];
+	struct change change[NAV_NICS];
+	__u32 i, done = 0;
+	int err = 0;
+
+	read_links(d, old);
+	for (i = 0; i < NAV_NICS; i++)
+		change[i] = (struct change){ -1, NULL, -1 };
+	for (i = 0; i < n && !err; i++, done++)
+		if (nic[i].ifindex)
+			err = change_nic(d, prog, &nic[i], wanted, link_of(old, nic[i].ifindex),
+					 &change[i], warning, e);
+	if (!err)
+		err = pin_links(d, change, n, e);
+	if (!err)
+		settle_links(d, change, n, old);
+	while (err && done--)
+		undo_nic(d, &nic[done], &change[done], old);
+	for (i = 0; i < NAV_NICS; i++) {
+		if (old[i].fd >= 0)
+			close(old[i].fd);
+		if (change[i].link >= 0)
+			close(change[i].link);
+		if (change[i].old_prog >= 0)
+			close(change[i].old_prog);
+	}
+	return err;
+}
+
+static int attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		  bool all, struct error *warning, struct error *e)
+{
+	__u32 n = c->mode == NAV_MODE_OFF ? 0 : c->n_interfaces;
+	struct nav_nic nic[NAV_NICS] = { 0 };
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+	struct navalis_bpf *skel = NULL;
+	int err, prog;
+
+	warning->text[0] = '\0';
+	err = fill_nics(c, all, nic, e);
+	if (!err)
+		err = load_for(d, policy, nic, n, &skel, e);
+	if (err)
+		return err;
 	prog = bpf_program__fd(skel->progs.navalis);
 	if (n)
 		bpf_obj_get_info_by_fd(prog, &info, &len);
-	for (i = 0; i < n && !err; i++) {
-		err = update_or_attach(d, prog, &nic[i], i, c->mode, &fresh[i], warning, e);
-		nic[i].prog_id = info.id;
-	}
-	if (err) {
-		while (--i) /* the one that failed has nothing to undo */
-			if (fresh[i - 1])
-				drop_link(d, i - 1);
-	} else {
-		for (i = n; i < NAV_NICS; i++)
-			drop_link(d, i);
+	err = change_nics(d, prog, nic, n, c->mode, warning, e);
+	if (!err) {
+		for (__u32 i = 0; i < n; i++)
+			nic[i].prog_id = nic[i].ifindex ? info.id : 0;
 		memcpy(d->daemon->nic, nic, sizeof(nic));
 		d->daemon->n_nics = c->n_interfaces;
 		d->daemon->mode_wanted = c->mode;
 	}
 	navalis_bpf__destroy(skel);
 	return err;
+}
+
+int datapath_attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		    struct error *warning, struct error *e)
+{
+	return attach(d, c, policy, true, warning, e);
+}
+
+int datapath_watch(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		   struct error *warning, struct error *e)
+{
+	bool changed = false;
+	int err;
+
+	warning->text[0] = '\0';
+	for (__u32 i = 0; i < c->n_interfaces; i++)
+		changed |= if_nametoindex(c->interfaces[i]) != d->daemon->nic[i].ifindex;
+	if (!changed)
+		return 0;
+	err = attach(d, c, policy, false, warning, e);
+	return err ? err : 1;
 }
 
 /* ---- the maps -------------------------------------------------------------------------------- */

@@ -26,6 +26,14 @@ struct datapath *datapath_free(struct datapath *d);
 int datapath_attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
 		    struct error *warning, struct error *e);
 
+/*
+ * Looks whether a configured NIC has gone, or come back (its link died with it), and attaches anew
+ * where it has; one that is missing has ifindex 0 in the daemon's page. Returns 1 when something
+ * changed, 0, or negative errno with a sentence: then the next call tries again.
+ */
+int datapath_watch(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		   struct error *warning, struct error *e);
+
 /* In shared memory. */
 struct bucket *datapath_buckets(struct datapath *d);
 struct nav_daemon *datapath_daemon(struct datapath *d);

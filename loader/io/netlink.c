@@ -7,16 +7,29 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/netlink.h"
 
+#define BUFFER 8192
+#define LOOK_S 60 /* between two looks at all routes: a full Internet table takes a second */
+
+/* The gateways of routes through our NICs, as far as they are known. */
+struct gateways {
+	__u32 ifindex[NAV_NICS], n_ifindex;
+	struct nav_neigh neigh[NAV_NEIGHS];
+	__u32 n;
+	bool grown;     /* since they were last managed */
+	bool stale;     /* to be collected anew */
+	time_t looked;  /* CLOCK_MONOTONIC */
+};
+
 struct netlink {
 	struct mnl_socket *ask, *watch;
 	unsigned seq;
+	struct gateways gateways;
 };
-
-#define BUFFER 8192
 
 static struct mnl_socket *socket_open(unsigned groups)
 {
@@ -64,14 +77,6 @@ int netlink_fd(const struct netlink *nl)
 	return mnl_socket_get_fd(nl->watch);
 }
 
-void netlink_drain(struct netlink *nl)
-{
-	char buf[BUFFER];
-
-	while (mnl_socket_recvfrom(nl->watch, buf, sizeof(buf)) > 0)
-		;
-}
-
 static struct nlmsghdr *message(struct netlink *nl, void *buf, __u16 type, __u16 flags)
 {
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
@@ -82,23 +87,49 @@ static struct nlmsghdr *message(struct netlink *nl, void *buf, __u16 type, __u16
 	return h;
 }
 
-/* Sends, and gives each answer to cb (NULL: wait for the acknowledgement). 0 or negative errno. */
+/*
+ * Sends, and gives each answer to cb (NULL: wait for the acknowledgement). 0 or negative errno.
+ *
+ * Not mnl_cb_run(): it gives up in the middle of a dump that something changed meanwhile, and the
+ * rest of that dump then is in the way of every later request. A dump that is a moment old is as
+ * good; what changed is notified.
+ */
 static int talk(struct netlink *nl, struct nlmsghdr *h, mnl_cb_t cb, void *data)
 {
-	char buf[BUFFER * 4];
-	unsigned port = mnl_socket_get_portid(nl->ask);
-	ssize_t n;
-	int run = MNL_CB_OK;
+	__u8 buf[BUFFER * 4] __attribute__((aligned(NLMSG_ALIGNTO)));
+	__u32 seq = h->nlmsg_seq;
 
 	if (mnl_socket_sendto(nl->ask, h, h->nlmsg_len) < 0)
 		return -errno;
-	while (run == MNL_CB_OK) {
-		n = mnl_socket_recvfrom(nl->ask, buf, sizeof(buf));
+	for (;;) {
+		ssize_t n = mnl_socket_recvfrom(nl->ask, buf, sizeof(buf));
+		int left = (int)n;
+
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n < 0)
 			return -errno;
-		run = mnl_cb_run(buf, (size_t)n, h->nlmsg_seq, port, cb, data);
+		for (h = (void *)buf; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+			if (h->nlmsg_seq != seq)
+				continue;
+			/* both begin with the number of the error */
+			if (h->nlmsg_type == NLMSG_ERROR || h->nlmsg_type == NLMSG_DONE)
+				return mnl_nlmsg_get_payload_len(h) < sizeof(int) ?
+					       0 : *(int *)mnl_nlmsg_get_payload(h);
+			if (h->nlmsg_type >= NLMSG_MIN_TYPE && cb)
+				cb(h, data);
+		}
 	}
-	return run < 0 ? -errno : 0;
+}
+
+static void dump(struct netlink *nl, __u16 type, __u8 family, mnl_cb_t cb, void *data)
+{
+	char buf[BUFFER];
+	struct nlmsghdr *h = message(nl, buf, type, NLM_F_DUMP);
+	struct rtmsg *rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt)); /* as long as struct ndmsg */
+
+	rt->rtm_family = family;
+	talk(nl, h, cb, data);
 }
 
 int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e)
@@ -124,32 +155,76 @@ int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e)
 	return 0;
 }
 
-static int route(struct netlink *nl, __u8 type, const char *dev, __u32 metric)
+static const struct in6_addr teredo_prefix = { .s6_addr32 = { BE32(TEREDO_PREFIX) } };
+
+static int route(struct netlink *nl, __u8 type, __u32 ifindex, __u32 metric)
 {
-	const struct in6_addr prefix = { .s6_addr32 = { BE32(TEREDO_PREFIX) } };
 	char buf[BUFFER];
-	struct nlmsghdr *h = message(nl, buf, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+	struct nlmsghdr *h = message(nl, buf, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
 	struct rtmsg *rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt));
 
 	*rt = (struct rtmsg){ .rtm_family = AF_INET6, .rtm_dst_len = 32, .rtm_table = RT_TABLE_MAIN,
 			      .rtm_protocol = NAV_RTPROT, .rtm_type = type };
-	mnl_attr_put(h, RTA_DST, sizeof(prefix), &prefix);
+	mnl_attr_put(h, RTA_DST, sizeof(teredo_prefix), &teredo_prefix);
 	mnl_attr_put_u32(h, RTA_PRIORITY, metric);
-	if (dev)
-		mnl_attr_put_u32(h, RTA_OIF, if_nametoindex(dev));
+	if (ifindex)
+		mnl_attr_put_u32(h, RTA_OIF, ifindex);
 	return talk(nl, h, NULL, NULL);
 }
 
-int netlink_routes(struct netlink *nl, const char *tun, struct error *e)
+/* Where 2001::/32 with our metric leads. */
+static int on_holder(const struct nlmsghdr *h, void *data)
 {
-	int err = route(nl, RTN_BLACKHOLE, NULL, NAV_BLACKHOLE_METRIC);
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	const struct nlattr *a;
+	bool prefix = false, metric = false;
+	__u32 oif = 0, *holder = data;
+
+	mnl_attr_for_each(a, h, sizeof(*rt)) {
+		switch (mnl_attr_get_type(a)) {
+		case RTA_DST:
+			prefix = in6_equal(mnl_attr_get_payload(a), &teredo_prefix);
+			break;
+		case RTA_PRIORITY:
+			metric = mnl_attr_get_u32(a) == NAV_ROUTE_METRIC;
+			break;
+		case RTA_OIF:
+			oif = mnl_attr_get_u32(a);
+			break;
+		}
+	}
+	if (rt->rtm_dst_len == 32 && rt->rtm_table == RT_TABLE_MAIN && prefix && metric)
+		*holder = oif;
+	return MNL_CB_OK;
+}
+
+int netlink_blackhole(struct netlink *nl, struct error *e)
+{
+	int err = route(nl, RTN_BLACKHOLE, 0, NAV_BLACKHOLE_METRIC);
+
+	if (!err || err == -EEXIST)
+		return 0;
+	return error_set(e, err, "route blackhole 2001::/32: %s", strerror(-err));
+}
+
+/* A stranger's route is not replaced: another relay would starve without a word. */
+int netlink_route(struct netlink *nl, const char *tun, struct error *e)
+{
+	__u32 ifindex = if_nametoindex(tun), holder = 0;
+	char name[IF_NAMESIZE] = "?";
+	int err = route(nl, RTN_UNICAST, ifindex, NAV_ROUTE_METRIC);
 
 	if (!err)
-		err = route(nl, RTN_UNICAST, tun, NAV_ROUTE_METRIC);
-	if (err)
+		return 0;
+	if (err != -EEXIST)
 		return error_set(e, err, "route 2001::/32 to %s: %s (is IPv6 switched off?)", tun,
 				 strerror(-err));
-	return 0;
+	dump(nl, RTM_GETROUTE, AF_INET6, on_holder, &holder);
+	if (holder == ifindex)
+		return 0;
+	if_indextoname(holder, name);
+	return error_set(e, err, "2001::/32 leads to %s already: stop the relay that it belongs to, or "
+			 "ip -6 route del 2001::/32 dev %s metric %u", name, name, NAV_ROUTE_METRIC);
 }
 
 static void add4(struct nav_own *own, __be32 addr)
@@ -182,30 +257,69 @@ int netlink_own(struct netlink *nl, struct nav_own *own)
 {
 	char buf[BUFFER];
 	struct nlmsghdr *h = message(nl, buf, RTM_GETADDR, NLM_F_DUMP);
+	struct nav_own found = { 0 };
+	int err;
 
 	mnl_nlmsg_put_extra_header(h, sizeof(struct ifaddrmsg));
-	memset(own, 0, sizeof(*own));
-	return talk(nl, h, on_address, own);
+	err = talk(nl, h, on_address, &found);
+	if (!err)
+		*own = found;
+	return err;
 }
 
-struct gateways {
-	const __u32 *ifindex;
-	__u32 n_ifindex, n;
-	struct nav_neigh *neigh;
-};
+static bool same_neigh(const struct nav_neigh *a, const struct nav_neigh *b)
+{
+	return a->ifindex == b->ifindex && a->family == b->family && in6_equal(&a->addr, &b->addr);
+}
 
-static void add_gateway(struct gateways *g, __u32 ifindex, __u32 family, const struct nlattr *via)
+static bool has_neigh(const struct nav_neigh *list, __u32 n, const struct nav_neigh *one)
+{
+	while (n--)
+		if (same_neigh(&list[n], one))
+			return true;
+	return false;
+}
+
+static void add_gateway(struct gateways *g, __u32 ifindex, __u32 family, const void *addr)
 {
 	struct nav_neigh new = { .ifindex = ifindex, .family = family };
 	bool ours = false;
 
-	memcpy(&new.addr, mnl_attr_get_payload(via), family == AF_INET ? 4 : 16);
 	for (__u32 i = 0; i < g->n_ifindex; i++)
 		ours |= g->ifindex[i] == ifindex;
-	for (__u32 i = 0; i < g->n; i++)
-		ours &= memcmp(&g->neigh[i], &new, sizeof(new)) != 0;
-	if (ours && g->n < NAV_NEIGHS)
-		g->neigh[g->n++] = new;
+	if (!ours || (family != AF_INET && family != AF_INET6))
+		return;
+	memcpy(&new.addr, addr, family == AF_INET ? 4 : 16);
+	if (g->n == NAV_NEIGHS || has_neigh(g->neigh, g->n, &new))
+		return;
+	g->neigh[g->n++] = new;
+	g->grown = true;
+}
+
+/* RTA_GATEWAY is of the route's family, RTA_VIA names its own (IPv4 by way of an IPv6 router). */
+static void add_hop(struct gateways *g, __u32 ifindex, __u8 family, const struct nlattr *a)
+{
+	const struct rtvia *via = mnl_attr_get_payload(a);
+	size_t len = mnl_attr_get_payload_len(a);
+
+	if (mnl_attr_get_type(a) == RTA_GATEWAY && len >= (family == AF_INET ? 4U : 16U))
+		add_gateway(g, ifindex, family, via);
+	else if (mnl_attr_get_type(a) == RTA_VIA && len >= sizeof(*via) + 4 &&
+		 (via->rtvia_family == AF_INET || len >= sizeof(*via) + 16))
+		add_gateway(g, ifindex, via->rtvia_family, via->rtvia_addr);
+}
+
+static void add_multipath(struct gateways *g, __u8 family, const struct nlattr *multipath)
+{
+	const struct rtnexthop *nh = mnl_attr_get_payload(multipath);
+	int left = mnl_attr_get_payload_len(multipath);
+	const struct nlattr *a;
+
+	for (; RTNH_OK(nh, left); left -= RTNH_ALIGN(nh->rtnh_len), nh = RTNH_NEXT(nh))
+		for (a = (const void *)RTNH_DATA(nh);
+		     mnl_attr_ok(a, (const char *)nh + nh->rtnh_len - (const char *)a);
+		     a = mnl_attr_next(a))
+			add_hop(g, (__u32)nh->rtnh_ifindex, family, a);
 }
 
 static int on_route(const struct nlmsghdr *h, void *data)
@@ -215,73 +329,150 @@ static int on_route(const struct nlmsghdr *h, void *data)
 	__u32 oif = 0;
 
 	mnl_attr_for_each(a, h, sizeof(*rt)) {
-		if (mnl_attr_get_type(a) == RTA_GATEWAY)
+		switch (mnl_attr_get_type(a)) {
+		case RTA_GATEWAY:
+		case RTA_VIA:
 			via = a;
-		else if (mnl_attr_get_type(a) == RTA_OIF)
+			break;
+		case RTA_OIF:
 			oif = mnl_attr_get_u32(a);
+			break;
+		case RTA_MULTIPATH:
+			add_multipath(data, rt->rtm_family, a);
+			break;
+		}
 	}
 	if (via && oif)
-		add_gateway(data, oif, rt->rtm_family, via);
+		add_hop(data, oif, rt->rtm_family, via);
 	return MNL_CB_OK;
+}
+
+int netlink_drain(struct netlink *nl)
+{
+	__u8 buf[BUFFER * 4] __attribute__((aligned(NLMSG_ALIGNTO)));
+	int changed = 0, left;
+	ssize_t n;
+
+	while ((n = mnl_socket_recvfrom(nl->watch, buf, sizeof(buf))) > 0) {
+		left = (int)n;
+		for (struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left);
+		     h = mnl_nlmsg_next(h, &left)) {
+			if (h->nlmsg_type == RTM_NEWROUTE)
+				on_route(h, &nl->gateways);
+			else if (h->nlmsg_type == RTM_NEWADDR || h->nlmsg_type == RTM_DELADDR)
+				changed |= NETLINK_ADDRESSES;
+			else if (h->nlmsg_type == RTM_NEWLINK || h->nlmsg_type == RTM_DELLINK)
+				changed |= NETLINK_LINKS;
+		}
+	}
+	if (n < 0 && errno == ENOBUFS) { /* some are lost, and so may be anything */
+		nl->gateways.stale = true;
+		changed = NETLINK_ADDRESSES | NETLINK_LINKS;
+	}
+	return changed | (nl->gateways.grown || nl->gateways.stale ? NETLINK_GATEWAYS : 0);
+}
+
+static struct nlmsghdr *neigh_message(struct netlink *nl, void *buf, __u16 type, __u16 flags,
+				      const struct nav_neigh *n)
+{
+	struct nlmsghdr *h = message(nl, buf, type, flags | NLM_F_ACK);
+	struct ndmsg *nd = mnl_nlmsg_put_extra_header(h, sizeof(*nd));
+
+	*nd = (struct ndmsg){ .ndm_family = (__u8)n->family, .ndm_ifindex = (int)n->ifindex };
+	mnl_attr_put(h, NDA_DST, n->family == AF_INET ? 4 : 16, &n->addr);
+	return h;
 }
 
 static int manage(struct netlink *nl, const struct nav_neigh *n)
 {
 	char buf[BUFFER];
-	struct nlmsghdr *h = message(nl, buf, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
-	struct ndmsg *nd = mnl_nlmsg_put_extra_header(h, sizeof(*nd));
+	struct nlmsghdr *h = neigh_message(nl, buf, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, n);
 
-	*nd = (struct ndmsg){ .ndm_family = (__u8)n->family, .ndm_ifindex = (int)n->ifindex };
-	mnl_attr_put(h, NDA_DST, n->family == AF_INET ? 4 : 16, &n->addr);
 	mnl_attr_put_u32(h, NDA_FLAGS_EXT, NTF_EXT_MANAGED);
 	return talk(nl, h, NULL, NULL);
 }
 
-/* One that the operator made permanent stays his. */
+static void forget(struct netlink *nl, const struct nav_neigh *n)
+{
+	char buf[BUFFER];
+
+	talk(nl, neigh_message(nl, buf, RTM_DELNEIGH, 0, n), NULL, NULL);
+}
+
+/* Neighbours that the operator made permanent stay his. */
+struct permanent {
+	const struct nav_neigh *list;
+	__u32 n;
+	bool is[NAV_NEIGHS];
+};
+
 static int on_neigh(const struct nlmsghdr *h, void *data)
 {
 	const struct ndmsg *nd = mnl_nlmsg_get_payload(h);
-	struct gateways *g = data;
+	struct nav_neigh one = { .ifindex = (__u32)nd->ndm_ifindex, .family = nd->ndm_family };
+	struct permanent *p = data;
 	const struct nlattr *a;
 
 	if (!(nd->ndm_state & NUD_PERMANENT))
 		return MNL_CB_OK;
-	mnl_attr_for_each(a, h, sizeof(*nd)) {
-		if (mnl_attr_get_type(a) != NDA_DST)
-			continue;
-		for (__u32 i = 0; i < g->n; i++)
-			if (g->neigh[i].ifindex == (__u32)nd->ndm_ifindex &&
-			    g->neigh[i].family == nd->ndm_family &&
-			    !memcmp(&g->neigh[i].addr, mnl_attr_get_payload(a),
-				    mnl_attr_get_payload_len(a)))
-				g->neigh[i--] = g->neigh[--g->n];
-	}
+	mnl_attr_for_each(a, h, sizeof(*nd))
+		if (mnl_attr_get_type(a) == NDA_DST && mnl_attr_get_payload_len(a) <= sizeof(one.addr))
+			memcpy(&one.addr, mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
+	for (__u32 i = 0; i < p->n; i++)
+		p->is[i] |= same_neigh(&p->list[i], &one);
 	return MNL_CB_OK;
 }
 
-static void dump(struct netlink *nl, __u16 type, __u8 family, mnl_cb_t cb, void *data)
+static struct permanent permanent(struct netlink *nl, const struct nav_neigh *list, __u32 n)
 {
-	char buf[BUFFER];
-	struct nlmsghdr *h = message(nl, buf, type, NLM_F_DUMP);
-	struct rtmsg *rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt)); /* as long as struct ndmsg */
+	struct permanent p = { .list = list, .n = n };
 
-	rt->rtm_family = family;
-	talk(nl, h, cb, data);
+	if (n)
+		dump(nl, RTM_GETNEIGH, AF_UNSPEC, on_neigh, &p);
+	return p;
+}
+
+static void collect(struct netlink *nl)
+{
+	struct gateways *g = &nl->gateways;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!g->stale || (g->looked && now.tv_sec < g->looked + LOOK_S))
+		return;
+	g->stale = false;
+	g->n = 0;
+	dump(nl, RTM_GETROUTE, AF_INET, on_route, g);
+	dump(nl, RTM_GETROUTE, AF_INET6, on_route, g);
+	g->looked = now.tv_sec;
 }
 
 __u32 netlink_manage_gateways(struct netlink *nl, const __u32 *ifindex, __u32 n,
-			      struct nav_neigh *ret)
+			      struct nav_neigh *list, __u32 n_list)
 {
-	struct gateways g = { .ifindex = ifindex, .n_ifindex = n, .neigh = ret };
-	__u32 kept = 0;
+	struct gateways *g = &nl->gateways;
+	struct nav_neigh managed[NAV_NEIGHS];
+	struct permanent p;
+	__u32 n_managed = 0;
 
-	dump(nl, RTM_GETROUTE, AF_INET, on_route, &g);
-	dump(nl, RTM_GETROUTE, AF_INET6, on_route, &g);
-	dump(nl, RTM_GETNEIGH, AF_UNSPEC, on_neigh, &g);
-	for (__u32 i = 0; i < g.n; i++)
-		if (!manage(nl, &ret[i]))
-			ret[kept++] = ret[i];
-	return kept;
+	if (n != g->n_ifindex || memcmp(ifindex, g->ifindex, n * sizeof(*ifindex))) {
+		memcpy(g->ifindex, ifindex, n * sizeof(*ifindex));
+		g->n_ifindex = n;
+		g->looked = 0;
+		g->stale = true;
+	}
+	collect(nl);
+	g->grown = false;
+	p = permanent(nl, g->neigh, g->n);
+	for (__u32 i = 0; i < g->n; i++) /* again and again: one goes when its NIC goes down */
+		if (!p.is[i] && !manage(nl, &g->neigh[i]))
+			managed[n_managed++] = g->neigh[i];
+	p = permanent(nl, list, n_list);
+	for (__u32 i = 0; i < n_list; i++)
+		if (!p.is[i] && !has_neigh(managed, n_managed, &list[i]))
+			forget(nl, &list[i]);
+	memcpy(list, managed, n_managed * sizeof(*list));
+	return n_managed;
 }
 
 static bool sysctl_is_1(const char *path)

@@ -11,15 +11,23 @@ struct netlink;
 int netlink_new(struct netlink **ret, struct error *e);
 struct netlink *netlink_free(struct netlink *nl);
 
-/* Readable when addresses, links or routes changed; netlink_drain() empties it. */
+/* What changed. */
+#define NETLINK_ADDRESSES 1
+#define NETLINK_LINKS 2
+#define NETLINK_GATEWAYS 4 /* there are new ones */
+
+/* Readable when addresses, links or routes changed; netlink_drain() empties it and says which. */
 int netlink_fd(const struct netlink *nl);
-void netlink_drain(struct netlink *nl);
+int netlink_drain(struct netlink *nl);
 
 /* MTU 1280, no addresses of its own, up. */
 int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e);
 
-/* 2001::/32 to the TUN, and to nowhere behind it. */
-int netlink_routes(struct netlink *nl, const char *tun, struct error *e);
+/* 2001::/32 to the TUN; it goes with a TUN that does not last. -EEXIST: it is somebody else's. */
+int netlink_route(struct netlink *nl, const char *tun, struct error *e);
+
+/* 2001::/32 to nowhere, behind the other route: nothing leaks to a default route when that is gone. */
+int netlink_blackhole(struct netlink *nl, struct error *e);
 
 /*
  * This host's addresses. The broadcast addresses of its IPv4 networks count as its own: nothing
@@ -29,10 +37,13 @@ int netlink_own(struct netlink *nl, struct nav_own *own);
 
 /*
  * Asks the kernel to keep the gateways of all routes through these NICs resolved, so that XDP finds
- * their addresses with no daemon to help. ret: which, at most NAV_NEIGHS. Returns how many.
+ * their addresses with no daemon to help. list: those that are kept already, by an earlier daemon
+ * too; it becomes those that are kept now, and what is no gateway any more is let go. Returns how
+ * many, at most NAV_NEIGHS. All routes are looked at the first time and when the NICs change;
+ * later the notifications tell, for a router may have a million routes.
  */
 __u32 netlink_manage_gateways(struct netlink *nl, const __u32 *ifindex, __u32 n,
-			      struct nav_neigh *ret);
+			      struct nav_neigh *list, __u32 n_list);
 
 /* bpf_fib_lookup() and the slow path both need forwarding; says which sysctl is off. */
 int netlink_forwarding(const char *interface, struct error *e);

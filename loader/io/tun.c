@@ -15,6 +15,10 @@ int tun_open(const char *name, struct error *e)
 	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI };
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
+		return error_set(e, -errno, "no right to open /dev/net/tun: chmod 666 /dev/net/tun "
+				 "(CAP_NET_ADMIN guards it all the same), DeviceAllow=/dev/net/tun rw "
+				 "under systemd");
 	if (fd < 0)
 		return error_set(e, -errno, "/dev/net/tun cannot be opened: %s (try: modprobe tun)",
 				 strerror(errno));

@@ -25,7 +25,7 @@ def test_good(tmp_path):
 BAD = {
     "[navalis]\ninterface = eth0\n": "navalis.conf:2: no key «interface» in [navalis]: did you mean «interfaces»?",
     GOOD + "max_client = 5\n": "navalis.conf:5: no key «max_client» in [teredo]: did you mean «max_clients»?",
-    "[teredos]\nservice = 1.2.3.4:5\n": "navalis.conf:2: no section [teredos]: did you mean [teredo]?",
+    "[teredos]\nservice = 1.2.3.4:5\n": "navalis.conf:1: no section [teredos]: did you mean [teredo]?",
     GOOD + "max_clients = many\n": "navalis.conf:5: max_clients = many: a number from 64 to 16777216 is allowed here",
     GOOD + "max_clients = 63\n": "navalis.conf:5: max_clients = 63: a number from 64 to 16777216 is allowed here",
     GOOD + "max_clients = -1\n": "navalis.conf:5: max_clients = -1: a number from 64 to 16777216 is allowed here",
@@ -44,6 +44,17 @@ BAD = {
     "[navalis]\ninterfaces = a b c d e f g h i\n": "at most 8 interfaces",
     "[teredo]\nbubble_source = 2a00::/48\n": "link-local, or an IPv6 prefix of length 64 is allowed here",
     "nonsense\n": "navalis.conf:1: neither a [section] nor «key = value»",
+    GOOD + "[navalis\n": "navalis.conf:5: neither a [section] nor «key = value»",
+    GOOD + "= 5\n": "navalis.conf:5: neither a [section] nor «key = value»",
+    GOOD + "[6to4]\n": "navalis.conf:5: no section [6to4]",
+    "mode = off\n" + GOOD: "navalis.conf:1: mode stands before the first [section]",
+    "[navalis]\nrefuse =" + 30 * " 8.0.0.0/8": "navalis.conf:2: longer than 197 characters: a list goes on where",
+    "[navalis]\ninterfaces = teredo\n": "navalis.conf: interfaces: «teredo» is the daemon's own TUN",
+    "[teredo]\nservice = 127.0.0.1\n": "navalis.conf:2: service = 127.0.0.1: an IPv4 address",
+    "[teredo]\nservice = 224.0.0.1\n": "navalis.conf:2: service = 224.0.0.1: an IPv4 address",
+    "[teredo]\nbubble_source = ff02::/64\n": "navalis.conf:2: bubble_source = ff02::/64: link-local, or",
+    "[navalis]\nmode = \033[2J\n": "navalis.conf:2: mode = ?[2J: auto",
+    "[navalis]\nmode = o\0ff\n": "navalis.conf:2: this is no text",
 }
 
 
@@ -51,6 +62,30 @@ BAD = {
 def test_bad_input_says_what_is_wrong(tmp_path, text):
     code, stderr, _ = check(tmp_path, text)
     assert code == 1 and BAD[text] in stderr
+
+
+def test_lines_may_be_indented_and_commented(tmp_path):
+    text = "\ufeff# first\r\n[navalis]  # all\n\tinterfaces = eth0 ; one\n  mode = off # for now\n;\n" \
+           "[teredo]\nservice=192.0.2.1"
+    code, stderr, printed = check(tmp_path, text, "--print-config")
+    assert (code, stderr) == (0, "")
+    assert {"interfaces = eth0", "mode = off", "service = 192.0.2.1:3545"} <= set(printed.splitlines())
+
+
+def test_every_bad_line_is_reported(tmp_path):
+    stderr = check(tmp_path, "[navalis]\nfoo\nmode = x\nbar\n[teredo]\npending = 0\nbaz\n")[1].splitlines()
+    assert [l.split(":")[1] for l in stderr] == ["2", "3", "4", "6", "7", " [teredo] service is missing"]
+
+
+def test_long_lists_are_printed_so_that_they_read_back(tmp_path):
+    text = GOOD + "bubble_source = fe80:0:0:1::/64\n[navalis]\n"
+    text += "".join("refuse = 100.100.%d.%d/32\n" % (i >> 8, i & 255) for i in range(1000))
+    text += "".join("serve = 2a00:1111:2222:3333:4444:5555:6666:%x/128\n" % (0x7000 + i) for i in range(16))
+    code, stderr, printed = check(tmp_path, text, "--print-config")
+    assert (code, stderr) == (0, "") and "bubble_source = fe80:0:0:1::/64" in printed.splitlines()
+    assert check(tmp_path, printed, "--print-config") == (0, "", printed)
+    assert printed.count("/32") == 1000 and printed.count("/128") == 16
+    assert "at most 1000 prefixes" in check(tmp_path, text + "refuse = 9.0.0.0/8\n")[1]
 
 
 def test_all_errors_are_reported(tmp_path):
