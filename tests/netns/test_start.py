@@ -76,6 +76,18 @@ def test_another_program_is_attached(lab):
     assert "v4 has another XDP program: ip link set dev v4 xdp off" in text
 
 
+def test_the_prefix_belongs_to_another_relay(lab):
+    with Navalis(lab, "off", instance="nvx%d" % os.getpid()):
+        conf = os.path.join(lab.dir, "two.conf")
+        with open(conf, "w") as f:
+            f.write("[navalis]\ninstance = nvbad%d\nmode = off\ntun = other\n[teredo]\n"
+                    "service = 8.0.2.1:3546\n" % os.getpid())
+        p = lab.relay.run([BUILD + "/navalisd", "--config", conf], check=False, timeout=20)
+        subprocess.run(["rm", "-rf", "/sys/fs/bpf/nvbad%d" % os.getpid()], check=True)
+        assert p.returncode == 1 and "2001::/32 leads to teredo already" in p.stderr
+        assert "2001::/32 dev teredo" in lab.relay.run("ip -6 route").stdout
+
+
 def test_second_instance_of_one_name(lab):
     with Navalis(lab, "off") as first:
         p = lab.relay.run([BUILD + "/navalisd", "--config", first.conf], check=False, timeout=20)
