@@ -12,6 +12,7 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -136,6 +137,20 @@ static int remove_pins(struct removed *r, const char *folder)
 	return 0;
 }
 
+/* Taken before it is removed: a daemon that is just starting finds it held, and does not start. */
+static void remove_lock(struct removed *r)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/navalis/%s.lock", r->c->instance);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB) && !unlink(path))
+		say(r, "lock", path);
+	if (fd >= 0)
+		close(fd);
+}
+
 int cmd_detach(struct ctl *c)
 {
 	bool force = c->argc == 1 && !strcmp(c->argv[0], "--force");
@@ -167,6 +182,7 @@ int cmd_detach(struct ctl *c)
 	for (__u32 i = 0; i < m.daemon.n_neighs && i < NAV_NEIGHS; i++)
 		remove_neigh(&r, &m.daemon.neigh[i]);
 	remove_tun(&r, m.daemon.tun);
+	remove_lock(&r);
 	if (c->json) {
 		o = json_object_new_object();
 		json_object_object_add(o, "removed", r.list);

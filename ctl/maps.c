@@ -54,8 +54,9 @@ int maps_open(const struct ctl *c, struct maps *m)
 		return ctl_fail(c, EXIT_NOT_FOUND, "no instance %s on this host: ls /sys/fs/bpf "
 				"shows which there are", c->instance);
 	if (m->meta.magic != NAV_MAGIC || m->meta.abi != NAV_ABI || m->meta.reasons != R_MAX)
-		return ctl_fail(c, EXIT_FAILED, "instance %s was made by another version (ABI %u, "
-				"this is %u)", c->instance, m->meta.abi, NAV_ABI);
+		return ctl_fail(c, EXIT_FAILED, "instance %s was made by another version (ABI %u with "
+				"%u reasons, this is %u with %u)", c->instance, m->meta.abi,
+				m->meta.reasons, NAV_ABI, R_MAX);
 	fd = open_map(c, "clients");
 	m->counters = open_map(c, "counters");
 	m->remapped = open_map(c, "remapped");

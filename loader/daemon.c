@@ -429,6 +429,8 @@ int daemon_new(const struct config *c, struct daemon **ret, struct error *e)
 	err = new_relay(d, e);
 	if (!err)
 		err = add_sources(d, e);
+	if (!err) /* all that is left to do asks for no more than what it keeps */
+		err = privileges_drop(e);
 	if (!err) /* before the NICs: somebody else may have it */
 		err = netlink_route(d->netlink, c->tun, e);
 	if (!err)
@@ -443,9 +445,6 @@ int daemon_new(const struct config *c, struct daemon **ret, struct error *e)
 	open_page(d);
 	look_at_network(d);
 	relay_enforce(d->relay);
-	err = privileges_drop(e);
-	if (err)
-		goto fail;
 	*ret = d;
 	return 0;
 fail:

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from lab import ROOT, SERVICE, fresh_native
+from lab import ROOT, SERVICE, fresh_native, wait_for
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from teredo import IPv6, ICMPv6EchoRequest, UDP, Raw, address, v6  # noqa: E402
@@ -126,3 +126,23 @@ def test_rfc4380_5_4_2_nobody_speaks_for_a_console(lab, relay):
             s.recvfrom(100)
         assert mismatches() == before + 1
     console.sock.close()
+
+
+def test_rfc4213_3_4_icmp_error_leads_to_a_bubble_and_never_to_a_deletion(lab, relay):
+    c = next(c for c in lab.clients if c.nat == "none")
+    console, native = Console(c.ns, 0x1111, b"").qualify(), fresh_native()
+    with lab.native.entered():
+        s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        s.bind((native, 9))
+    with s:
+        s.sendto(b"punch", (console.address, 3074))
+        assert console.receive()[0]
+        console.sock.close()
+
+        def counts():
+            return {r["reason"]: r["packets"] for r in relay.json("drops")["reasons"]}
+        before = counts()
+        s.sendto(b"to a closed port", (console.address, 3074))
+        wait_for("the error is matched", lambda: counts().get("ICMP4_MATCHED", 0) > before.get("ICMP4_MATCHED", 0))
+        assert counts()["BUBBLE_SENT"] > before["BUBBLE_SENT"]
+    assert console.address in [x["address"] for x in relay.json("clients")["clients"]]

@@ -27,7 +27,7 @@ def refused(lab, extra="", setup=(), undo=(), mode="native", interfaces="v4 v6",
     finally:
         for c in undo:
             lab.relay.run(c)
-        subprocess.run(["rm", "-rf", "/sys/fs/bpf/nvbad%d" % os.getpid()], check=True)
+        subprocess.run(["rm", "-rf", "/sys/fs/bpf/nvbad%d" % os.getpid(), "/run/navalis/nvbad%d.lock" % os.getpid()], check=True)
     assert p.returncode == 1
     assert "teredo" not in lab.relay.run("ip -o link").stdout
     assert "2001::/32" not in lab.relay.run("ip -6 route").stdout
@@ -83,7 +83,7 @@ def test_the_prefix_belongs_to_another_relay(lab):
             f.write("[navalis]\ninstance = nvbad%d\nmode = off\ntun = other\n[teredo]\n"
                     "service = 8.0.2.1:3546\n" % os.getpid())
         p = lab.relay.run([BUILD + "/navalisd", "--config", conf], check=False, timeout=20)
-        subprocess.run(["rm", "-rf", "/sys/fs/bpf/nvbad%d" % os.getpid()], check=True)
+        subprocess.run(["rm", "-rf", "/sys/fs/bpf/nvbad%d" % os.getpid(), "/run/navalis/nvbad%d.lock" % os.getpid()], check=True)
         assert p.returncode == 1 and "2001::/32 leads to teredo already" in p.stderr
         assert "2001::/32 dev teredo" in lab.relay.run("ip -6 route").stdout
 
@@ -151,6 +151,7 @@ def test_detach_leaves_no_trace(lab):
     assert "managed" not in lab.relay.run("ip neigh").stdout
     assert "xdp" not in lab.relay.run("ip link").stdout
     assert not os.path.exists("/sys/fs/bpf/" + relay.instance)
+    assert not os.path.exists("/run/navalis/%s.lock" % relay.instance)
 
 
 def count(relay, reason):
