@@ -161,7 +161,7 @@ class Lab:
     def __init__(self, clients=("restricted",), server=True):
         self.tag = "nv%d.%d-" % (os.getpid(), next(_labs))  # two may stand side by side
         self.dir = tempfile.mkdtemp(prefix="navalis-lab-")
-        self.names, self.processes, self.clients = [], [], []
+        self.names, self.processes, self.clients, self.files = [], [], [], []
         self.wanted, self.wants_server = clients, server
 
     def __enter__(self):
@@ -183,6 +183,9 @@ class Lab:
         for name in self.names:
             subprocess.run(["ip", "netns", "delete", name], check=False)
         self.names = []
+        for path in self.files:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def stop(self, p, sig=signal.SIGTERM):
@@ -256,15 +259,12 @@ class Lab:
     # ---- Miredo, unpacked but never installed: its package would start it on this machine --------
 
     def miredo(self, ns, program, conf, log):
-        conf_path = os.path.join(self.dir, log + ".conf")
-        with open(conf_path, "w") as f:
+        name = "%s%s" % (self.tag, log)
+        self.files += [MIREDO + "/run/" + name + end for end in (".conf", ".pid")]
+        with open(self.files[-2], "w") as f:
             f.write(conf)
-        os.chmod(self.dir, 0o755)
-        script = ("mount --bind %s/usr/libexec /usr/libexec && mount --bind %s/etc /etc && mount -t tmpfs none /run && "
-                  "exec env LD_LIBRARY_PATH=%s/usr/lib/%s-linux-gnu %s/usr/sbin/%s "
-                  "-f -u nobody -p /run/%s.pid -c %s" %
-                  (MIREDO, MIREDO, MIREDO, os.uname().machine, MIREDO, program, log, conf_path))
-        return self.start(ns, ["unshare", "-m", "sh", "-c", script], log)
+        return self.start(ns, ["chroot", MIREDO, "/usr/sbin/" + program, "-f", "-u", "nobody",
+                               "-p", "/run/%s.pid" % name, "-c", "/run/%s.conf" % name], log)
 
     def _miredo_server(self):
         p = self.miredo(self.server, "miredo-server",
@@ -384,7 +384,7 @@ def missing():
     for tool in ("nft", "ethtool", "ping", "nsenter", "ss", "sysctl"):
         if not shutil.which(tool):
             return tool + " is not installed (scripts/setup)"
-    if not os.path.exists(MIREDO + "/usr/sbin/miredo"):
+    if not os.path.exists(MIREDO + "/.complete"):
         return "Debian's miredo is not unpacked in %s (scripts/setup)" % MIREDO
     if not os.path.exists("/dev/net/tun"):
         return "no /dev/net/tun"
