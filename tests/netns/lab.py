@@ -196,6 +196,8 @@ class Lab:
             except subprocess.TimeoutExpired:
                 p.kill()
                 p.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(p.pid, signal.SIGKILL)  # what it left behind
         if p in self.processes:
             self.processes.remove(p)
 
@@ -215,7 +217,8 @@ class Lab:
 
     def start(self, ns, cmd, log):
         f = open(os.path.join(self.dir, log), "w")
-        p = ns.popen(cmd, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT)
+        p = ns.popen(cmd, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT,
+                     start_new_session=True)
         self.processes.append(p)
         return p
 
