@@ -36,7 +36,6 @@ struct relay_out {
 struct remap_ops {
 	bool (*find)(void *data, const struct in6_addr *client, struct remapped *ret);
 	int (*set)(void *data, const struct in6_addr *client, const struct remapped *r);
-	void (*remove)(void *data, const struct in6_addr *client);
 	void *data;
 };
 

@@ -662,16 +662,9 @@ static int remap_set(void *data, const struct in6_addr *client, const struct rem
 	return bpf_map_update_elem(d->map[REMAPPED], client, r, 0) ? -errno : 0;
 }
 
-static void remap_remove(void *data, const struct in6_addr *client)
-{
-	const struct datapath *d = data;
-
-	bpf_map_delete_elem(d->map[REMAPPED], client);
-}
-
 struct remap_ops datapath_remap(struct datapath *d)
 {
-	return (struct remap_ops){ remap_find, remap_set, remap_remove, d };
+	return (struct remap_ops){ remap_find, remap_set, d };
 }
 
 __u32 datapath_expire_remapped(struct datapath *d, __u32 stamp, __u32 life, __u32 *expired)
@@ -690,7 +683,7 @@ __u32 datapath_expire_remapped(struct datapath *d, __u32 stamp, __u32 life, __u3
 		if (stamp_young(r.stamp, stamp, life)) {
 			n++;
 		} else {
-			remap_remove(d, &key);
+			bpf_map_delete_elem(d->map[REMAPPED], &key);
 			++*expired;
 		}
 	}

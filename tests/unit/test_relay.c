@@ -43,12 +43,6 @@ static int remap_set(void *data, const struct in6_addr *client, const struct rem
 	return 0;
 }
 
-static void remap_remove(void *data, const struct in6_addr *client)
-{
-	(void)client;
-	((struct fixture *)data)->has_remapped = false;
-}
-
 static struct relay_limits defaults(void)
 {
 	return (struct relay_limits){ .pending = 64, .queue_bytes = 8 * PEER_PACKET, .unreachables_per_second = 100 };
@@ -57,7 +51,7 @@ static struct relay_limits defaults(void)
 static struct fixture *make(struct relay_limits limits, __u32 max)
 {
 	struct fixture *f = aligned_alloc(64, (sizeof(*f) + 63) / 64 * 64);
-	struct remap_ops ops = { remap_find, remap_set, remap_remove, f };
+	struct remap_ops ops = { remap_find, remap_set, f };
 
 	assert_non_null(f);
 	memset(f, 0, sizeof(*f));
