@@ -429,8 +429,6 @@ int daemon_new(const struct config *c, struct daemon **ret, struct error *e)
 	err = new_relay(d, e);
 	if (!err)
 		err = add_sources(d, e);
-	if (!err) /* all that is left to do asks for no more than what it keeps */
-		err = privileges_drop(e);
 	if (!err) /* before the NICs: somebody else may have it */
 		err = netlink_route(d->netlink, c->tun, e);
 	if (!err)
@@ -440,6 +438,8 @@ int daemon_new(const struct config *c, struct daemon **ret, struct error *e)
 		err = netlink_blackhole(d->netlink, e);
 	if (!err && tun_keep(d->tun))
 		err = error_set(e, -errno, "TUN device %s cannot be made to last", c->tun);
+	if (!err) /* not before: to undo an attach that failed takes CAP_SYS_ADMIN, where we have it */
+		err = privileges_drop(e);
 	if (err)
 		goto fail;
 	open_page(d);
