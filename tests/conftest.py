@@ -72,5 +72,11 @@ def pytest_terminal_summary(terminalreporter):
     count = {k: len(terminalreporter.stats.get(k, ())) for k in ("passed", "failed", "error", "skipped")}
     for report in terminalreporter.stats.get("skipped", ()):
         terminalreporter.write_line("SKIP %s: %s" % (report.nodeid, report.longrepr[-1]))
-    terminalreporter.write_line("%d passed, %d failed, %d skipped" % (
-        count["passed"], count["failed"] + count["error"], count["skipped"]))
+    terminalreporter.config.closing_line = "%d passed, %d failed, %d skipped" % (
+        count["passed"], count["failed"] + count["error"], count["skipped"])
+
+
+def pytest_unconfigure(config):
+    """Behind pytest's own summary: the last line that the suite prints."""
+    if hasattr(config, "closing_line"):
+        print("\n" + config.closing_line)
