@@ -200,6 +200,8 @@ static bool reproof(struct relay *r, const struct in6_addr *client, struct relay
 {
 	struct peer *peer = peers_find(r->peers, client);
 
+	if (peer && peer->state == PEER_PROBE) /* one is on its way: another in 2 s, if need be */
+		peers_step(r->peers, peer, client, EV_REPROOF, now.ms, &peer);
 	if (peer && peer->state != PEER_QUIET)
 		return false;
 	if (may_bubble(r, client, false, NULL, now.ms) != R_NONE ||

@@ -228,6 +228,21 @@ static void rfc4380_5_2_6_four_bubbles_in_300_s(void **st)
 	assert_int_equal(bubbles_in(f, 60000, true), 4);
 }
 
+static void rfc4380_5_2_6_lone_packets_count_towards_the_four(void **st)
+{
+	struct fixture *f = *st;
+	int n = 0;
+
+	for (int i = 0; i < 3; i++) {
+		native_to(f, client());
+		n += !!(f->out.act & RELAY_BUBBLE);
+		n += bubbles_in(f, 9000, false);
+	}
+	assert_int_equal(n, 3);
+	n += bubbles_in(f, 100000, true);
+	assert_int_equal(n, 4);
+}
+
 static void no_repeat_without_traffic_and_the_kept_packet_is_answered(void **st)
 {
 	struct fixture *f = *st;
@@ -290,6 +305,20 @@ static void client_in_use_proves_itself_again_before_its_time(void **st)
 			asked++;
 		}
 	assert_int_equal(asked, 1);
+	assert_false(table_find(&f->table, teredo_id(&c), teredo_server(&c))->stamp & STAMP_SENT);
+	/* the bubble is lost; traffic goes on, so another follows after 2 s, and without it none */
+	pass_ms(f, 2100);
+	relay_sweep(f->relay, 64);
+	while (relay_next(f->relay, f->now, &f->out))
+		assert_false(f->out.act & RELAY_BUBBLE);
+	native_to(f, c);
+	relay_sweep(f->relay, 64);
+	while (relay_next(f->relay, f->now, &f->out))
+		asked += !!(f->out.act & RELAY_BUBBLE);
+	pass_ms(f, 50);
+	while (relay_next(f->relay, f->now, &f->out))
+		asked += !!(f->out.act & RELAY_BUBBLE);
+	assert_int_equal(asked, 2);
 	expect_reason(answer(f, c, ep(CLIENT, PORT), ""), R_PROVEN);
 	assert_int_equal(relay_gauges(f->relay).pending, 0);
 	pass_ms(f, 29000);
@@ -471,6 +500,7 @@ int main(void)
 		T(forged_bubbles_prove_nothing),
 		T(symmetric_nat_is_followed_by_a_right_cookie_alone),
 		T(rfc4380_5_2_6_four_bubbles_in_300_s),
+		T(rfc4380_5_2_6_lone_packets_count_towards_the_four),
 		T(no_repeat_without_traffic_and_the_kept_packet_is_answered),
 		T(unknown_client_that_sends_data_is_challenged),
 		T(a_silent_client_that_speaks_is_asked_again),
