@@ -82,6 +82,7 @@ static struct client *make_room(struct table *t, struct bucket *b)
 		b = other_bucket(t, c, b);
 	}
 	while (n--) {
+		__atomic_add_fetch(&t->moves, 1, __ATOMIC_SEQ_CST);
 		move(path[n], hole);
 		hole = path[n];
 	}

@@ -14,6 +14,7 @@ struct table {
 	__u32 n, max;          /* clients now, and at most */
 	struct table_seed seed;
 	__u32 random;          /* picks the client that is moved */
+	__u32 moves;           /* begun so far */
 };
 
 /*
