@@ -13,7 +13,7 @@
 #include "config.h"
 #include "log.h"
 
-enum type { NUMBER, FLAG, NAME, MODE, LEVEL, ENDPOINT, INTERFACES, PREFIXES6, PREFIXES4, SOURCE64 };
+enum type { NUMBER, FLAG, NAME, MODE, LEVEL, ADMISSION, ENDPOINT, INTERFACES, PREFIXES6, PREFIXES4, SOURCE64 };
 
 static const struct key {
 	const char *section, *name;
@@ -45,6 +45,7 @@ struct words {
 	__u32 value;
 };
 static const struct words flags[] = { { "no", 0 }, { "yes", 1 }, { NULL, 0 } };
+static const struct words admissions[] = { { "strict", 0 }, { "rfc", 1 }, { NULL, 0 } };
 static const struct words modes[] = { { "auto", NAV_MODE_AUTO }, { "native", NAV_MODE_NATIVE },
 				      { "generic", NAV_MODE_GENERIC }, { "off", NAV_MODE_OFF },
 				      { NULL, 0 } };
@@ -234,6 +235,8 @@ static const char *set_value(struct config *c, const struct key *k, char *text)
 			return "1 to 15 letters, digits, - or _";
 		strcpy(member, text);
 		return NULL;
+	case ADMISSION:
+		return parse_word(admissions, text, member) ? NULL : "strict or rfc";
 	case ENDPOINT:
 		return parse_endpoint(text, member) ? NULL : "an IPv4 address and a port, as 192.0.2.1:3545";
 	case INTERFACES:
@@ -473,6 +476,9 @@ static void print_key(const struct config *c, const struct key *k, FILE *out)
 	case LEVEL:
 		fprintf(out, " %s", word_of(levels, *(const __u32 *)member));
 		break;
+	case ADMISSION:
+		fprintf(out, " %s", word_of(admissions, *(const __u32 *)member));
+		break;
 	case NAME:
 		fprintf(out, " %s", (const char *)member);
 		break;
@@ -589,6 +595,7 @@ int config_policy(const struct config *c, const struct nav_clock *clock, struct 
 	p->life = nav_units_of_ms(clock, TEREDO_LIFE_MS);
 	p->reproof = nav_units_of_ms(clock, TEREDO_REPROOF_MS);
 	p->nexthop_life = nav_units_of_ms(clock, 1000);
+	p->admission_rfc = (__u8)c->admission_rfc;
 	p->checksum_zero = (__u8)c->checksum_zero;
 	p->local_services = (__u8)c->local_services;
 	p->clock_shift = clock->shift;

@@ -20,7 +20,7 @@ struct config {
 	__u32 n_interfaces;
 	__u32 mode;      /* enum nav_mode */
 	__u32 log_level; /* enum log_level */
-	__u32 laboratory, local_services, checksum_zero;
+	__u32 laboratory, local_services, checksum_zero, admission_rfc, behind_nat;
 	__u32 slow_path_rate;
 	struct prefix6 serve[NAV_SERVED];
 	__u32 n_serve;

@@ -85,31 +85,29 @@ static bool perform(struct daemon *d, const struct relay_out *out)
 {
 	bool sent = true;
 
-	if (out->act & RELAY_BUBBLE) {
-		if (!udp_send(d->udp, out->bubble_to, out->bubble, sizeof(out->bubble)))
-			count(d, R_BUBBLE_SENT, sizeof(out->bubble));
-	}
+	if ((out->act & RELAY_BUBBLE) &&
+	    !udp_send(d->udp, out->bubble_to, out->bubble, sizeof(out->bubble)))
+		count(d, R_BUBBLE_SENT, sizeof(out->bubble));
+	if ((out->act & RELAY_DIRECT) &&
+	    !udp_send(d->udp, out->direct_to, out->bubble, sizeof(out->bubble)))
+		count(d, R_BUBBLE_SENT, sizeof(out->bubble));
 	if (out->act & RELAY_UNREACHABLE)
 		send_unreachable(d, out->pkt, out->len);
 	if (out->act & RELAY_SEND)
 		sent = !udp_send(d->udp, out->to, out->pkt, out->len);
 	if (out->act & RELAY_WRITE)
 		sent = write(d->tun, out->pkt, out->len) == (ssize_t)out->len;
+	if (((out->act & RELAY_KEPT_SEND) && !udp_send(d->udp, out->to, out->kept, out->kept_len)) ||
+	    ((out->act & RELAY_KEPT_WRITE) &&
+	     write(d->tun, out->kept, out->kept_len) == (ssize_t)out->kept_len))
+		count(d, R_DEQUEUED, out->kept_len);
 	return sent;
 }
 
 /* The verdict on a packet that came in with len bytes. */
 static void conclude(struct daemon *d, const struct relay_out *out, size_t len)
 {
-	bool sent = perform(d, out);
-
-	if (out->reason == R_PROVEN) {
-		if (out->pkt && sent)
-			count(d, R_DEQUEUED, out->len);
-		count(d, R_PROVEN, len);
-	} else {
-		count(d, sent ? out->reason : R_SEND_ERROR, len);
-	}
+	count(d, perform(d, out) ? out->reason : R_SEND_ERROR, len);
 }
 
 static int on_tun(sd_event_source *s, int fd, uint32_t revents, void *data)
@@ -246,8 +244,7 @@ static void turn_cookies(struct daemon *d, __u64 units)
 
 static void each_second(struct daemon *d, struct relay_time now)
 {
-	struct peers_gauges g = relay_gauges(d->relay);
-	__u32 expired;
+	struct relay_gauges g = relay_gauges(d->relay);
 
 	turn_cookies(d, now.units);
 	if (d->network_changed || now.ms >= d->look_ms) {
@@ -257,15 +254,14 @@ static void each_second(struct daemon *d, struct relay_time now)
 		d->look_ms = now.ms + LOOK_MS;
 		look_at_network(d);
 	}
-	d->page->remapped = datapath_expire_remapped(d->datapath, stamp_of(now.units),
-						     d->policy.life, &expired);
-	d->page->count[R_EXPIRED].packets += expired;
+	d->page->remapped = g.remapped;
 	d->page->clients = d->table.n;
-	d->page->pending = g.pending;
-	d->page->max_pending = g.max_pending;
-	d->page->silent = g.silent;
-	d->page->queue_bytes = g.queue_bytes;
-	d->page->max_queue_bytes = g.max_queue_bytes;
+	d->page->pending = g.peers.pending;
+	d->page->max_pending = g.peers.max_pending;
+	d->page->silent = g.peers.silent;
+	d->page->weak = g.peers.weak;
+	d->page->queue_bytes = g.peers.queue_bytes;
+	d->page->max_queue_bytes = g.peers.max_queue_bytes;
 	d->page->seen_ns = now_ns();
 }
 
@@ -318,7 +314,7 @@ static int check(const struct config *c, struct error *e)
 static int new_relay(struct daemon *d, struct error *e)
 {
 	const struct config *c = d->config;
-	const struct relay_limits limits = {
+	const struct relay_settings settings = {
 		.pending = c->pending,
 		.queue_bytes = c->queue_bytes,
 		.clients_per_address = c->clients_per_address,
@@ -328,6 +324,7 @@ static int new_relay(struct daemon *d, struct error *e)
 		.bubbles_per_client = c->bubbles_per_client,
 		.bubbles_per_server = c->bubbles_per_server,
 		.unreachables_per_second = c->unreachables,
+		.behind_nat = c->behind_nat,
 	};
 	struct remap_ops remap = datapath_remap(d->datapath);
 	__u64 seed;
@@ -335,10 +332,12 @@ static int new_relay(struct daemon *d, struct error *e)
 
 	if (getrandom(&seed, sizeof(seed), 0) < 0)
 		return error_set(e, -errno, "no random numbers: %s", strerror(errno));
-	table_init(&d->table, datapath_buckets(d->datapath), d->meta->buckets, &d->meta->seed,
-		   c->max_clients);
-	err = relay_new(&d->policy, &d->own, &d->table, &d->cookies, &remap, &limits, seed, &d->relay);
-	return err ? error_set(e, err, "out of memory for %u pending clients", c->pending) : 0;
+	err = table_init(&d->table, datapath_buckets(d->datapath), d->meta->buckets, &d->meta->seed,
+			 c->max_clients, (__u16)(now_ns() / 1000000 / PROOF_MS));
+	if (!err)
+		err = relay_new(&d->policy, &d->own, &d->table, &d->cookies, &remap, &settings, seed,
+				&d->relay);
+	return err ? error_set(e, err, "out of memory for %u clients", c->max_clients) : 0;
 }
 
 static void open_page(struct daemon *d)
@@ -458,6 +457,7 @@ struct daemon *daemon_free(struct daemon *d)
 		return NULL;
 	sd_event_unref(d->event);
 	relay_free(d->relay);
+	table_release(&d->table);
 	udp_free(d->udp);
 	netlink_free(d->netlink);
 	if (d->tun >= 0)

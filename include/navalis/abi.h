@@ -26,7 +26,7 @@
 #include "table.h"
 #include "teredo.h"
 
-#define NAV_ABI 1
+#define NAV_ABI 2
 #define NAV_MAGIC 0x6e617661 /* «nava» */
 
 #define NAV_NICS 8    /* NICs of one instance */
@@ -77,11 +77,11 @@ struct nav_meta {
 	struct table_seed seed;
 };
 
-/* Where a client behind a symmetric NAT really is (teredo.md 6.7); the stamp is as in table.h. */
+/* Where a client behind a symmetric NAT really is; stamp and proof are as in table.h. */
 struct remapped {
 	struct endpoint4 endpoint;
 	__u32 stamp;
-	__u32 pad;
+	struct proof proof;
 };
 
 /*
@@ -173,11 +173,11 @@ struct nav_daemon {
 	__u32 pending;      /* being punched to */
 	__u32 max_pending;
 	__u32 silent;       /* known not to answer */
+	__u32 weak;         /* served without proof: admission = rfc */
 	__u32 queue_bytes;
 	__u32 max_queue_bytes;
-	struct endpoint4 service;
 	__u32 life;         /* coarse units */
-	__u32 pad;
+	struct endpoint4 service;
 
 	/* counters of the slow path: packets read from TUN and socket, and the reasons */
 	struct nav_count rx_tun, rx_udp;

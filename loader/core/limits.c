@@ -31,13 +31,18 @@ int limiter_new(__u32 per_second, __u32 slots, __u64 seed, struct limiter **ret)
 
 	if (!l)
 		return -ENOMEM;
-	/* tokens a millisecond; rounded up, so that a small rate is never none */
-	l->rate.per_unit = (__u32)(((__u64)per_second * METER_SCALE + 999) / 1000);
-	l->rate.burst = per_second;
+	limiter_set(l, per_second);
 	l->seed = seed;
 	l->mask = slots - 1;
 	*ret = l;
 	return 0;
+}
+
+void limiter_set(struct limiter *l, __u32 per_second)
+{
+	/* tokens a millisecond; rounded up, so that a small rate is never none */
+	l->rate.per_unit = (__u32)(((__u64)per_second * METER_SCALE + 999) / 1000);
+	l->rate.burst = per_second;
 }
 
 struct limiter *limiter_free(struct limiter *l)
@@ -68,6 +73,11 @@ struct caps *caps_free(struct caps *c)
 {
 	free(c);
 	return NULL;
+}
+
+void caps_set(struct caps *c, __u32 most)
+{
+	c->most = most;
 }
 
 bool caps_full(const struct caps *c, __u64 key)

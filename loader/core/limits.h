@@ -15,6 +15,9 @@ struct limiter;
 int limiter_new(__u32 per_second, __u32 slots, __u64 seed, struct limiter **ret);
 struct limiter *limiter_free(struct limiter *l);
 
+/* Another rate, from now on. */
+void limiter_set(struct limiter *l, __u32 per_second);
+
 /* Takes one token of a key's at now_ms. */
 bool limiter_take(struct limiter *l, __u64 key, __u64 now_ms);
 
@@ -24,6 +27,9 @@ struct caps;
 /* At most `most` (0: no cap) for each key; slots: a power of two above the number of holders. */
 int caps_new(__u32 most, __u32 slots, __u64 seed, struct caps **ret);
 struct caps *caps_free(struct caps *c);
+
+/* Another cap; who holds a place keeps it. */
+void caps_set(struct caps *c, __u32 most);
 
 bool caps_full(const struct caps *c, __u64 key);
 void caps_add(struct caps *c, __u64 key);

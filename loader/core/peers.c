@@ -11,7 +11,7 @@ LIST_HEAD(peer_chain, peer);
 
 struct peers {
 	struct peer *slab;
-	struct peer_list unused, probe, remembered; /* the last two: oldest first */
+	struct peer_list unused, probe, remembered, weak; /* the last three: oldest first */
 	struct peer_chain *chain;
 	__u32 chain_mask;
 	__u64 seed;
@@ -21,10 +21,10 @@ struct peers {
 	__u8 *places;
 	__u32 *unused_place; /* a stack */
 	__u32 n_places, n_unused;
-	__u32 pending, max_pending, n_remembered;
+	__u32 pending, max_pending, n_remembered, n_weak;
 };
 
-/* RFC 4380 5.4.1 and 5.2.6, with the cookie of RFC 4380's «bubble» as the only proof. */
+/* RFC 4380 5.4.1 and 5.2.6, with the cookie that comes back in a bubble as the only proof. */
 static const struct {
 	enum peer_state next;
 	int act;
@@ -32,12 +32,12 @@ static const struct {
 	[PEER_NONE] = {
 		[EV_NATIVE]    = { PEER_PROBE, PEER_BUBBLE | PEER_KEEP },
 		[EV_DATA]      = { PEER_PROBE, PEER_BUBBLE | PEER_KEEP },
-		[EV_REPROOF]   = { PEER_PROBE, PEER_BUBBLE },
+		[EV_WEAK]      = { PEER_WEAK, PEER_BUBBLE | PEER_SERVE },
 	},
 	[PEER_PROBE] = {
 		[EV_NATIVE]    = { PEER_STAY, PEER_WANT | PEER_KEEP },
 		[EV_DATA]      = { PEER_STAY, PEER_WANT | PEER_KEEP },
-		[EV_REPROOF]   = { PEER_STAY, PEER_WANT },
+		[EV_WEAK]      = { PEER_WEAK, PEER_SERVE },
 		[EV_REPEAT]    = { PEER_STAY, PEER_BUBBLE },
 		[EV_GIVE_UP]   = { PEER_QUIET, PEER_FAILED },
 		[EV_EXHAUSTED] = { PEER_SILENT, PEER_FAILED },
@@ -46,13 +46,21 @@ static const struct {
 	[PEER_QUIET] = {
 		[EV_NATIVE]    = { PEER_PROBE, PEER_BUBBLE | PEER_KEEP },
 		[EV_DATA]      = { PEER_PROBE, PEER_FRESH | PEER_BUBBLE | PEER_KEEP },
-		[EV_REPROOF]   = { PEER_PROBE, PEER_BUBBLE },
+		[EV_WEAK]      = { PEER_WEAK, PEER_FRESH | PEER_BUBBLE | PEER_SERVE },
 		[EV_FORGET]    = { PEER_NONE, 0 },
 		[EV_PROVEN]    = { PEER_NONE, 0 },
 	},
 	[PEER_SILENT] = {
 		[EV_NATIVE]    = { PEER_STAY, PEER_REFUSE },
 		[EV_DATA]      = { PEER_PROBE, PEER_FRESH | PEER_BUBBLE | PEER_KEEP },
+		[EV_WEAK]      = { PEER_WEAK, PEER_FRESH | PEER_BUBBLE | PEER_SERVE },
+		[EV_FORGET]    = { PEER_NONE, 0 },
+		[EV_PROVEN]    = { PEER_NONE, 0 },
+	},
+	[PEER_WEAK] = {
+		[EV_NATIVE]    = { PEER_STAY, PEER_SERVE },
+		[EV_WEAK]      = { PEER_WEAK, PEER_SERVE },
+		[EV_REPEAT]    = { PEER_STAY, PEER_BUBBLE },
 		[EV_FORGET]    = { PEER_NONE, 0 },
 		[EV_PROVEN]    = { PEER_NONE, 0 },
 	},
@@ -60,7 +68,7 @@ static const struct {
 
 int peers_new(__u32 pending, __u32 queue_bytes, __u64 seed, struct peers **ret)
 {
-	__u32 n = pending * (1 + REMEMBERED), chains = 64;
+	__u32 n = pending * (2 + REMEMBERED), chains = 64;
 	struct peers *p = calloc(1, sizeof(*p));
 
 	if (!p)
@@ -82,6 +90,7 @@ int peers_new(__u32 pending, __u32 queue_bytes, __u64 seed, struct peers **ret)
 	TAILQ_INIT(&p->unused);
 	TAILQ_INIT(&p->probe);
 	TAILQ_INIT(&p->remembered);
+	TAILQ_INIT(&p->weak);
 	for (__u32 i = 0; i < n; i++)
 		TAILQ_INSERT_TAIL(&p->unused, &p->slab[i], list);
 	for (__u32 i = 0; i < p->n_places; i++)
@@ -128,6 +137,9 @@ static void leave(struct peers *p, struct peer *peer)
 	if (peer->state == PEER_PROBE) {
 		TAILQ_REMOVE(&p->probe, peer, list);
 		p->pending--;
+	} else if (peer->state == PEER_WEAK) {
+		TAILQ_REMOVE(&p->weak, peer, list);
+		p->n_weak--;
 	} else {
 		TAILQ_REMOVE(&p->remembered, peer, list);
 		p->n_remembered--;
@@ -141,20 +153,24 @@ static void enter(struct peers *p, struct peer *peer, enum peer_state state, __u
 	if (state == PEER_PROBE) {
 		TAILQ_INSERT_TAIL(&p->probe, peer, list);
 		p->pending++;
+	} else if (state == PEER_WEAK) {
+		TAILQ_INSERT_TAIL(&p->weak, peer, list);
+		p->n_weak++;
 	} else {
 		TAILQ_INSERT_TAIL(&p->remembered, peer, list);
 		p->n_remembered++;
 	}
 }
 
-static struct peer *add(struct peers *p, const struct in6_addr *addr, __u64 now_ms)
+static struct peer *add(struct peers *p, const struct in6_addr *addr, enum peer_state state,
+			__u64 now_ms)
 {
 	struct peer *peer = TAILQ_FIRST(&p->unused);
 
 	TAILQ_REMOVE(&p->unused, peer, list);
 	*peer = (struct peer){ .addr = *addr };
 	LIST_INSERT_HEAD(chain_of(p, addr), peer, hash);
-	enter(p, peer, PEER_PROBE, now_ms);
+	enter(p, peer, state, now_ms);
 	return peer;
 }
 
@@ -165,19 +181,18 @@ int peers_step(struct peers *p, struct peer *peer, const struct in6_addr *addr, 
 	int act = rules[state][ev].act;
 
 	*ret = peer;
-	if (next == PEER_PROBE) {
-		if (p->pending == p->max_pending)
-			return -ENOBUFS;
-		if (peer) {
-			leave(p, peer);
-			enter(p, peer, PEER_PROBE, now_ms);
-		} else {
-			*ret = peer = add(p, addr, now_ms);
-		}
-	} else if (next == PEER_NONE) {
+	if (!peer && next == PEER_STAY)
+		return 0;
+	if ((next == PEER_PROBE && p->pending == p->max_pending) ||
+	    (next == PEER_WEAK && state != PEER_WEAK && p->n_weak == p->max_pending))
+		return -ENOBUFS;
+	if (next == PEER_NONE) {
 		peers_remove(p, peer);
 		*ret = NULL;
 		return act;
+	}
+	if (!peer) {
+		*ret = peer = add(p, addr, next, now_ms);
 	} else if (next != PEER_STAY) {
 		leave(p, peer);
 		enter(p, peer, next, now_ms);
@@ -225,7 +240,8 @@ void peers_remove(struct peers *p, struct peer *peer)
 
 bool peers_due(struct peers *p, __u64 now_ms, struct peer **peer, enum peer_event *ev)
 {
-	struct peer *head = TAILQ_FIRST(&p->probe), *old = TAILQ_FIRST(&p->remembered);
+	struct peer *head = TAILQ_FIRST(&p->probe), *old = TAILQ_FIRST(&p->remembered),
+		    *weak = TAILQ_FIRST(&p->weak);
 
 	if (head && now_ms - head->since_ms >= TEREDO_GIVE_UP_MS) {
 		*peer = head;
@@ -236,6 +252,11 @@ bool peers_due(struct peers *p, __u64 now_ms, struct peer **peer, enum peer_even
 		    p->n_remembered > REMEMBERED * p->max_pending - p->max_pending)) {
 		/* at three quarters the oldest memory goes, so that a probe always finds a place to end */
 		*peer = old;
+		*ev = EV_FORGET;
+		return true;
+	}
+	if (weak && now_ms - weak->since_ms >= TEREDO_LIFE_MS) {
+		*peer = weak;
 		*ev = EV_FORGET;
 		return true;
 	}
@@ -257,12 +278,26 @@ bool peers_due(struct peers *p, __u64 now_ms, struct peer **peer, enum peer_even
 	return false;
 }
 
+void peers_each(struct peers *p, bool (*visit)(void *data, struct peer *peer), void *data)
+{
+	struct peer_list *const lists[] = { &p->probe, &p->weak, &p->remembered };
+	struct peer *peer, *next;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		for (peer = TAILQ_FIRST(lists[i]); peer; peer = next) {
+			next = TAILQ_NEXT(peer, list);
+			if (!visit(data, peer))
+				return;
+		}
+}
+
 struct peers_gauges peers_gauges(const struct peers *p)
 {
 	return (struct peers_gauges){
 		.pending = p->pending,
 		.max_pending = p->max_pending,
 		.silent = p->n_remembered,
+		.weak = p->n_weak,
 		.queue_bytes = (p->n_places - p->n_unused) * PEER_PACKET,
 		.max_queue_bytes = p->n_places * PEER_PACKET,
 	};

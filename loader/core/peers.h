@@ -2,9 +2,10 @@
 /*
  * Clients that are not proven: who is being punched to, who stays silent, and what is kept for them.
  *
- * A fixed slab: peers in PROBE up to `pending`, the remembered ones (QUIET, SILENT) up to four times
- * as many, one kept packet each out of a fixed number of 1280-byte places. Full means refusal; the
- * known are never displaced by the new. No clock and no I/O: a step returns what to do.
+ * A fixed slab: peers in PROBE up to `pending`, weak ones as many, the remembered ones (QUIET, SILENT)
+ * up to four times as many, one kept packet each out of a fixed number of 1280-byte places. Full
+ * means refusal; the known are never displaced by the new. No clock and no I/O: a step returns what
+ * to do.
  */
 #ifndef NAVALISD_PEERS_H
 #define NAVALISD_PEERS_H
@@ -19,17 +20,18 @@ enum peer_state {
 	PEER_PROBE,  /* a bubble is on its way */
 	PEER_QUIET,  /* no answer, but fewer than four bubbles: the next packet may try again */
 	PEER_SILENT, /* four bubbles without an answer: refused until it is forgotten or speaks */
+	PEER_WEAK,   /* served without proof (admission = rfc), while it speaks */
 	PEER_STATE_MAX,
 };
 
 enum peer_event {
 	EV_NATIVE,    /* a native packet for it */
 	EV_DATA,      /* a packet from it, with the right outer source but no proof */
-	EV_REPROOF,   /* it is proven, but shall prove itself again */
+	EV_WEAK,      /* the same, where that is enough to be served */
 	EV_REPEAT,    /* time for another bubble */
 	EV_GIVE_UP,   /* no answer in time */
 	EV_EXHAUSTED, /* the same, after the last bubble */
-	EV_FORGET,    /* remembered for long enough */
+	EV_FORGET,    /* remembered for long enough, or weak and silent for too long */
 	EV_PROVEN,    /* its bubble came with the right cookie */
 	PEER_EVENT_MAX,
 };
@@ -41,6 +43,7 @@ enum peer_event {
 #define PEER_REFUSE 8 /* drop this packet: address unreachable */
 #define PEER_FAILED 16 /* the kept packet gets its answer: address unreachable */
 #define PEER_FRESH 32 /* it spoke: the count of bubbles starts anew */
+#define PEER_SERVE 64 /* forward this packet, and one that is kept */
 
 #define PEER_PACKET 1280
 
@@ -52,7 +55,7 @@ struct peer {
 	bool kept_inbound;  /* the kept packet came from the client */
 	__u16 kept_len;
 	__u8 *kept;         /* one of the slab's places, or NULL */
-	__u64 since_ms;     /* in this state */
+	__u64 since_ms;     /* in this state; PEER_WEAK: since its last packet */
 	__u64 bubble_ms;    /* last bubble */
 	TAILQ_ENTRY(peer) list;
 	LIST_ENTRY(peer) hash;
@@ -83,8 +86,11 @@ void peers_remove(struct peers *p, struct peer *peer);
 /* The next event that is due, or false. Each is to be given to peers_step() before the next call. */
 bool peers_due(struct peers *p, __u64 now_ms, struct peer **peer, enum peer_event *ev);
 
+/* Calls visit for each peer, which may remove it, until it returns false. */
+void peers_each(struct peers *p, bool (*visit)(void *data, struct peer *peer), void *data);
+
 struct peers_gauges {
-	__u32 pending, max_pending, silent, queue_bytes, max_queue_bytes;
+	__u32 pending, max_pending, silent, weak, queue_bytes, max_queue_bytes;
 };
 struct peers_gauges peers_gauges(const struct peers *p);
 

@@ -9,6 +9,19 @@
 #define LIMITER_SLOTS 4096
 #define SCANS_PER_SECOND 10 /* of the whole table, for an ICMPv4 error that quotes no inner header */
 
+/*
+ * Everyone proves himself again. Asked from 5 minutes after the last proof on, each client at a
+ * moment of its own, and at most 4 times in 300 s (5.2.6); without an answer it is out after 10.
+ */
+#define PROOF_DUE (300000 / PROOF_MS)
+#define PROOF_SPREAD (75000 / PROOF_MS)
+#define PROOF_PAUSE (75000 / PROOF_MS)
+#define PROOF_LIFE (600000 / PROOF_MS)
+#define ASK_PAUSE (2560 / PROOF_MS)  /* of one in use: 4 times between 20 and 30 s of silence */
+#define ICMP_PAUSE (8192 / PROOF_MS)
+#define WEAK_PAUSE_MS 75000 /* between two chances of a weak client to become a proven one */
+#define REMAPPED_A_ROUND 64 /* looked at in each round of housekeeping: two system calls each */
+
 struct relay {
 	const struct nav_config *policy;
 	const struct nav_own *own;
@@ -20,13 +33,65 @@ struct relay {
 	struct caps *per_address, *per_net;
 	struct limiter *fresh, *per_source, *per_client, *per_server, *unreachable, *scan;
 
+	bool behind_nat;
+
 	__u32 sweep, sweep_left;  /* next bucket; how many more in this round */
+	struct in6_addr remap_at; /* the same for remapped clients: the last one looked at */
+	__u32 remap_left, n_remapped;
 	__u8 flushed[PEER_PACKET]; /* a kept packet on its way out */
 };
 
+static __u16 proof_time(struct relay_time now)
+{
+	return (__u16)(now.ms / PROOF_MS);
+}
+
+/* Held by every client in table and map: by where it is, in host memory order. */
+static void caps_hold(struct relay *r, __be32 addr, bool hold)
+{
+	__u32 key = RAW32(addr), net = key & 0xffffff;
+
+	if (hold) {
+		caps_add(r->per_address, key);
+		caps_add(r->per_net, net);
+	} else {
+		caps_remove(r->per_address, key);
+		caps_remove(r->per_net, net);
+	}
+}
+
+static enum reason caps_allow(struct relay *r, __be32 addr)
+{
+	__u32 key = RAW32(addr);
+
+	if (caps_full(r->per_address, key))
+		return R_CAP_ADDRESS;
+	return caps_full(r->per_net, key & 0xffffff) ? R_CAP_NET : R_NONE;
+}
+
+static void hold_everyone(struct relay *r)
+{
+	struct in6_addr at, *after = NULL;
+	struct remapped m;
+
+	for (__u32 i = 0; i <= r->table->mask; i++)
+		for (int k = 0; k < BUCKET_CLIENTS; k++) {
+			const struct client *c = &r->table->bucket[i].client[k];
+			struct in6_addr a = teredo_addr_of(c->id, c->server);
+
+			if (c->id)
+				caps_hold(r, teredo_mapped(&a).addr, true);
+		}
+	while (r->remap.next(r->remap.data, after, &at, &m)) {
+		caps_hold(r, m.endpoint.addr, true);
+		r->n_remapped++;
+		after = &at;
+	}
+}
+
 int relay_new(const struct nav_config *policy, const struct nav_own *own, struct table *table,
 	      const struct cookie_keys *keys, const struct remap_ops *remap,
-	      const struct relay_limits *limits, __u64 seed, struct relay **ret)
+	      const struct relay_settings *set, __u64 seed, struct relay **ret)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 	__u32 slots = 1024;
@@ -36,29 +101,33 @@ int relay_new(const struct nav_config *policy, const struct nav_own *own, struct
 	*r = (struct relay){ .policy = policy, .own = own, .table = table, .keys = keys, .remap = *remap };
 	while (slots < table->max * 2)
 		slots *= 2;
-	if (peers_new(limits->pending, limits->queue_bytes, seed, &r->peers) ||
-	    caps_new(limits->clients_per_address, slots, seed ^ 1, &r->per_address) ||
-	    caps_new(limits->clients_per_net, slots, seed ^ 2, &r->per_net) ||
-	    limiter_new(limits->new_per_second, 1, seed, &r->fresh) ||
-	    limiter_new(limits->new_per_source, LIMITER_SLOTS, seed ^ 3, &r->per_source) ||
-	    limiter_new(limits->bubbles_per_client, LIMITER_SLOTS, seed ^ 4, &r->per_client) ||
-	    limiter_new(limits->bubbles_per_server, LIMITER_SLOTS, seed ^ 5, &r->per_server) ||
-	    limiter_new(limits->unreachables_per_second, 1, seed, &r->unreachable) ||
+	if (peers_new(set->pending, set->queue_bytes, seed, &r->peers) ||
+	    caps_new(0, slots, seed ^ 1, &r->per_address) || caps_new(0, slots, seed ^ 2, &r->per_net) ||
+	    limiter_new(0, 1, seed, &r->fresh) ||
+	    limiter_new(0, LIMITER_SLOTS, seed ^ 3, &r->per_source) ||
+	    limiter_new(0, LIMITER_SLOTS, seed ^ 4, &r->per_client) ||
+	    limiter_new(0, LIMITER_SLOTS, seed ^ 5, &r->per_server) ||
+	    limiter_new(0, 1, seed, &r->unreachable) ||
 	    limiter_new(SCANS_PER_SECOND, 1, seed, &r->scan)) {
 		relay_free(r);
 		return -ENOMEM;
 	}
-	for (__u32 i = 0; i <= table->mask; i++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++) {
-			const struct client *c = &table->bucket[i].client[k];
-
-			if (c->id) {
-				caps_add(r->per_address, (__u32)(c->id >> 32));
-				caps_add(r->per_net, (__u32)(c->id >> 32) & 0xffffff);
-			}
-		}
+	relay_set(r, set);
+	hold_everyone(r);
 	*ret = r;
 	return 0;
+}
+
+void relay_set(struct relay *r, const struct relay_settings *set)
+{
+	caps_set(r->per_address, set->clients_per_address);
+	caps_set(r->per_net, set->clients_per_net);
+	limiter_set(r->fresh, set->new_per_second);
+	limiter_set(r->per_source, set->new_per_source);
+	limiter_set(r->per_client, set->bubbles_per_client);
+	limiter_set(r->per_server, set->bubbles_per_server);
+	limiter_set(r->unreachable, set->unreachables_per_second);
+	r->behind_nat = set->behind_nat;
 }
 
 struct relay *relay_free(struct relay *r)
@@ -78,9 +147,9 @@ struct relay *relay_free(struct relay *r)
 	return NULL;
 }
 
-struct peers_gauges relay_gauges(const struct relay *r)
+struct relay_gauges relay_gauges(const struct relay *r)
 {
-	return peers_gauges(r->peers);
+	return (struct relay_gauges){ peers_gauges(r->peers), r->n_remapped };
 }
 
 static void refuse(struct relay_out *out, enum reason reason)
@@ -120,10 +189,26 @@ static void stamp_proven(struct relay *r, const struct in6_addr *addr, struct pr
 	}
 }
 
+/* As XDP does it: sent to after a long silence, the client is to prove itself again. */
+static void mark_sent(struct relay *r, const struct in6_addr *addr, struct proven *p, __u32 now)
+{
+	__u32 stamp = p->entry ? p->entry->stamp : p->remap.stamp;
+
+	if ((stamp & STAMP_SENT) || stamp_age(stamp, now) < (__s32)r->policy->reproof)
+		return;
+	if (p->entry) {
+		table_mark_sent(p->entry, true);
+	} else {
+		p->remap.stamp |= STAMP_SENT;
+		r->remap.set(r->remap.data, addr, &p->remap);
+	}
+}
+
 /* ---- unproven clients ------------------------------------------------------------------------ */
 
-static void put_bubble(struct relay *r, const struct in6_addr *client, struct relay_time now,
-		       struct relay_out *out)
+/* at: where the client is to be found directly. */
+static void put_bubble(struct relay *r, const struct in6_addr *client, struct endpoint4 at,
+		       struct relay_time now, struct relay_out *out)
 {
 	struct in6_addr src;
 	__u64 cookie = teredo_cookie(r->keys, client, cookie_slot(now.units));
@@ -133,6 +218,10 @@ static void put_bubble(struct relay *r, const struct in6_addr *client, struct re
 	teredo_build_bubble(out->bubble, sizeof(out->bubble), &src, client);
 	out->bubble_to = (struct endpoint4){ teredo_server(client), BE16(TEREDO_SERVER_PORT), 0 };
 	out->act |= RELAY_BUBBLE;
+	if (r->behind_nat) {
+		out->direct_to = at;
+		out->act |= RELAY_DIRECT;
+	}
 }
 
 /* The limits on bubbles; nobody's budget is spent on what another limit refuses afterwards. */
@@ -155,10 +244,25 @@ static bool starts_probe(const struct peer *peer, enum peer_event ev)
 {
 	if (!peer)
 		return true;
-	return peer->state == PEER_QUIET || (peer->state == PEER_SILENT && ev == EV_DATA);
+	return peer->state == PEER_QUIET || (peer->state == PEER_SILENT && ev != EV_NATIVE);
 }
 
-/* A packet to (EV_NATIVE) or from (EV_DATA) a client that is not proven. */
+/* The packet that was kept for this one's client goes with it. */
+static void put_kept(struct relay *r, struct peer *peer, struct relay_out *out)
+{
+	if (!peer->kept)
+		return;
+	memcpy(r->flushed, peer->kept, peer->kept_len);
+	out->kept = r->flushed;
+	out->kept_len = peer->kept_len;
+	out->act |= peer->kept_inbound ? RELAY_KEPT_WRITE : RELAY_KEPT_SEND;
+	peers_drop_kept(r->peers, peer);
+}
+
+/*
+ * A packet to (EV_NATIVE) or from (EV_DATA, EV_WEAK) a client that is not proven. R_NONE: it is served
+ * all the same.
+ */
 static void unproven(struct relay *r, const struct in6_addr *client, enum peer_event ev,
 		     const struct in6_addr *native, const void *pkt, size_t len,
 		     struct relay_time now, struct relay_out *out)
@@ -188,27 +292,56 @@ static void unproven(struct relay *r, const struct in6_addr *client, enum peer_e
 		return;
 	}
 	if (act & PEER_BUBBLE)
-		put_bubble(r, client, now, out);
+		put_bubble(r, client, teredo_mapped(client), now, out);
+	if (act & PEER_SERVE) {
+		out->to = teredo_mapped(client);
+		put_kept(r, peer, out);
+		if (ev == EV_WEAK && now.ms - peer->bubble_ms >= WEAK_PAUSE_MS &&
+		    may_bubble(r, client, false, NULL, now.ms) == R_NONE &&
+		    peers_step(r->peers, peer, client, EV_REPEAT, now.ms, &peer) & PEER_BUBBLE)
+			put_bubble(r, client, out->to, now, out);
+		out->reason = R_NONE;
+		return;
+	}
 	out->reason = (act & PEER_KEEP) && peers_keep(r->peers, peer, pkt, len, ev == EV_DATA) ?
 			      R_QUEUED :
 			      R_QUEUE_FULL;
 }
 
-/* Asks a proven client to prove itself again, as often as bubbles may be sent to it. */
-static bool reproof(struct relay *r, const struct in6_addr *client, struct relay_time now,
-		    struct relay_out *out)
+/*
+ * Asks a proven client to prove itself again. The limits on new clients are not asked, and no place
+ * among the unproven is needed: a flood of those must not cost a proven one its life. 5.2.6 holds
+ * by the pauses.
+ */
+static bool ask(struct relay *r, const struct in6_addr *client, struct endpoint4 at,
+		struct proof *proof, __u16 pause, struct relay_time now, struct relay_out *out)
 {
-	struct peer *peer = peers_find(r->peers, client);
+	__u16 t = proof_time(now);
 
-	if (peer && peer->state == PEER_PROBE) /* one is on its way: another in 2 s, if need be */
-		peers_step(r->peers, peer, client, EV_REPROOF, now.ms, &peer);
-	if (peer && peer->state != PEER_QUIET)
+	if ((__u16)(t - proof->asked) < pause)
 		return false;
-	if (may_bubble(r, client, false, NULL, now.ms) != R_NONE ||
-	    !(peers_step(r->peers, peer, client, EV_REPROOF, now.ms, &peer) & PEER_BUBBLE))
-		return false;
-	put_bubble(r, client, now, out);
+	proof->asked = t;
+	put_bubble(r, client, at, now, out);
 	return true;
+}
+
+enum due {
+	DUE_NOT,
+	DUE_ASK,
+	DUE_OUT, /* it has not answered for too long */
+};
+
+static enum due proof_due(const struct in6_addr *client, const struct proof *proof,
+			  struct relay_time now)
+{
+	__u16 age = (__u16)(proof_time(now) - proof->given);
+	/* a moment of its own: those of one restart or one server are not asked at once */
+	__u16 spread = (__u16)((RAW32(client->s6_addr32[2]) ^ RAW32(client->s6_addr32[3])) * 0x9e3779b1U >>
+			       16) % PROOF_SPREAD;
+
+	if (age >= PROOF_LIFE)
+		return DUE_OUT;
+	return age >= PROOF_DUE + spread ? DUE_ASK : DUE_NOT;
 }
 
 /* ---- from native IPv6 (5.4.1) ---------------------------------------------------------------- */
@@ -233,55 +366,105 @@ void relay_from_native(struct relay *r, const void *pkt, size_t len, struct rela
 		return;
 	len = sizeof(*ip6) + HOST16(ip6->payload_len);
 	if (find_proven(r, &ip6->daddr, stamp, &p)) {
-		if (p.entry && stamp_age(p.entry->stamp, stamp) >= (__s32)r->policy->reproof)
-			table_mark_sent(p.entry, true);
+		mark_sent(r, &ip6->daddr, &p, stamp);
 		*out = (struct relay_out){ R_ENCAP, RELAY_SEND, pkt, len, .to = p.at };
 		return;
 	}
 	out->reason = policy_client(r->policy, r->own, &ip6->daddr);
-	if (out->reason == R_NONE)
-		unproven(r, &ip6->daddr, EV_NATIVE, &ip6->saddr, pkt, len, now, out);
+	if (out->reason != R_NONE)
+		return;
+	unproven(r, &ip6->daddr, EV_NATIVE, &ip6->saddr, pkt, len, now, out);
+	if (out->reason == R_NONE) {
+		out->reason = R_ENCAP;
+		out->act |= RELAY_SEND;
+		out->pkt = pkt;
+		out->len = len;
+	}
 }
 
 /* ---- from UDP/IPv4 (5.4.2) ------------------------------------------------------------------- */
+
+static void drop_client(struct relay *r, struct client *c)
+{
+	struct in6_addr addr = teredo_addr_of(c->id, c->server);
+
+	caps_hold(r, teredo_mapped(&addr).addr, false);
+	table_remove(r->table, c);
+}
+
+static void drop_remapped(struct relay *r, const struct in6_addr *client, const struct remapped *m)
+{
+	caps_hold(r, m->endpoint.addr, false);
+	r->n_remapped--;
+	r->remap.remove(r->remap.data, client);
+}
+
+/* Behind a symmetric NAT: another endpoint towards us than towards its server (teredo.md 6.7). */
+static enum reason admit_remapped(struct relay *r, const struct in6_addr *client,
+				  struct endpoint4 from, struct relay_time now)
+{
+	struct remapped m = { from, stamp_of(now.units), { proof_time(now), proof_time(now) } }, old;
+	bool known = r->remap.find(r->remap.data, client, &old);
+	enum reason reason;
+
+	/* the endpoint that was seen has to pass what the embedded one did */
+	if (addr4_set_has(&r->policy->refused, from.addr) || own_has4(r->own, from.addr))
+		return R_CLIENT_REFUSED;
+	if (!known || old.endpoint.addr != from.addr) {
+		reason = caps_allow(r, from.addr);
+		if (reason != R_NONE)
+			return reason;
+	}
+	if (r->remap.set(r->remap.data, client, &m))
+		return R_TABLE_FULL;
+	if (known)
+		caps_hold(r, old.endpoint.addr, false);
+	else
+		r->n_remapped++;
+	caps_hold(r, from.addr, true);
+	return R_PROVEN;
+}
 
 /* Puts a client into the table, or into the map when its NAT gave it another endpoint towards us. */
 static enum reason admit(struct relay *r, const struct in6_addr *client, struct endpoint4 from,
 			 struct relay_time now)
 {
-	__u32 stamp = stamp_of(now.units), addr = RAW32(client->s6_addr32[3]);
-	struct remapped m = { .endpoint = from, .stamp = stamp };
+	struct client *c = table_find(r->table, teredo_id(client), teredo_server(client));
+	enum reason reason;
 	int err;
 
-	if (!teredo_src_matches(client, from)) {
-		/* the endpoint that was seen has to pass what the embedded one did */
-		if (addr4_set_has(&r->policy->refused, from.addr) || own_has4(r->own, from.addr))
-			return R_CLIENT_REFUSED;
-		return r->remap.set(r->remap.data, client, &m) ? R_TABLE_FULL : R_PROVEN;
+	if (!teredo_src_matches(client, from))
+		return admit_remapped(r, client, from, now);
+	if (!c) {
+		reason = caps_allow(r, from.addr);
+		if (reason != R_NONE)
+			return reason;
 	}
-	if (!table_find(r->table, teredo_id(client), teredo_server(client))) {
-		if (caps_full(r->per_address, addr))
-			return R_CAP_ADDRESS;
-		if (caps_full(r->per_net, addr & 0xffffff))
-			return R_CAP_NET;
-	}
-	err = table_insert(r->table, teredo_id(client), teredo_server(client), stamp);
+	err = table_insert(r->table, teredo_id(client), teredo_server(client), stamp_of(now.units), &c);
 	if (err == -ENOSPC)
 		return R_TABLE_FULL;
-	if (!err) {
-		caps_add(r->per_address, addr);
-		caps_add(r->per_net, addr & 0xffffff);
-	}
+	if (!err)
+		caps_hold(r, from.addr, true);
+	*table_proof(r->table, c) = (struct proof){ proof_time(now), proof_time(now) };
 	return R_PROVEN;
 }
 
-static void drop_client(struct relay *r, struct client *c)
+/* 5.4.2 to the letter: a bubble from where its source says is enough, whatever it answers. */
+static void weak_bubble(struct relay *r, const struct in6_addr *client, struct endpoint4 from,
+			struct relay_time now, struct relay_out *out)
 {
-	__u32 addr = (__u32)(c->id >> 32);
+	struct proven p;
 
-	caps_remove(r->per_address, addr);
-	caps_remove(r->per_net, addr & 0xffffff);
-	table_remove(r->table, c);
+	if (!teredo_src_matches(client, from)) {
+		refuse(out, R_SRC_MISMATCH);
+		return;
+	}
+	out->reason = R_WEAK;
+	if (find_proven(r, client, stamp_of(now.units), &p))
+		return; /* it has more than that already */
+	unproven(r, client, EV_WEAK, NULL, NULL, 0, now, out);
+	if (out->reason == R_NONE)
+		out->reason = R_WEAK;
 }
 
 static void bubble_came(struct relay *r, const struct ipv6hdr *ip6, struct cur rest,
@@ -289,27 +472,30 @@ static void bubble_came(struct relay *r, const struct ipv6hdr *ip6, struct cur r
 {
 	const struct in6_addr *client = &ip6->saddr;
 	struct peer *peer;
+	const bool right = teredo_cookie_right(r->keys, r->policy->bubble_prefix, client,
+					       &ip6->daddr, cookie_slot(now.units));
 
-	if (!teredo_cookie_right(r->keys, r->policy->bubble_prefix, client, &ip6->daddr,
-				 cookie_slot(now.units))) {
+	if (!right && !r->policy->admission_rfc) {
 		refuse(out, R_BUBBLE_COOKIE);
 		return;
 	}
 	out->reason = teredo_trailers(rest);
 	if (out->reason == R_NONE)
 		out->reason = policy_client(r->policy, r->own, client);
-	if (out->reason == R_NONE)
-		out->reason = admit(r, client, from, now);
+	if (out->reason != R_NONE)
+		return;
+	if (!right) {
+		weak_bubble(r, client, from, now, out);
+		return;
+	}
+	out->reason = admit(r, client, from, now);
 	if (out->reason != R_PROVEN)
 		return;
 	peer = peers_find(r->peers, client);
 	if (!peer)
 		return;
-	if (peer->kept) {
-		memcpy(r->flushed, peer->kept, peer->kept_len);
-		*out = (struct relay_out){ R_PROVEN, peer->kept_inbound ? RELAY_WRITE : RELAY_SEND,
-					   r->flushed, peer->kept_len, .to = from };
-	}
+	out->to = from;
+	put_kept(r, peer, out);
 	peers_step(r->peers, peer, client, EV_PROVEN, now.ms, &peer);
 }
 
@@ -380,11 +566,19 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 		refuse(out, R_SRC_MISMATCH);
 		return;
 	}
-	if (direct)
+	if (direct) {
 		stamp_proven(r, &ip6->saddr, &p, stamp);
+	} else if (r->policy->admission_rfc) { /* wherever the packet wants to go, as for the proven */
+		out->reason = policy_client(r->policy, r->own, &ip6->saddr);
+		if (out->reason == R_NONE)
+			unproven(r, &ip6->saddr, EV_WEAK, NULL, pkt, len, now, out);
+		if (out->reason != R_NONE)
+			return;
+		direct = true;
+	}
 	ecn = policy_ecn(tos, ((const __u8 *)ip6)[1] >> 4);
 	if (ecn < 0) {
-		refuse(out, R_ECN_CONGESTED);
+		out->reason = R_ECN_CONGESTED;
 		return;
 	}
 	out->reason = native_dst(r, ip6);
@@ -392,7 +586,10 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 		return;
 	((__u8 *)pkt)[1] = (__u8)((((__u8 *)pkt)[1] & ~0x30) | ecn << 4);
 	if (direct) {
-		*out = (struct relay_out){ R_DECAP, RELAY_WRITE, pkt, len, .to = from };
+		out->reason = R_DECAP;
+		out->act |= RELAY_WRITE;
+		out->pkt = pkt;
+		out->len = len;
 		return;
 	}
 	out->reason = policy_client(r->policy, r->own, &ip6->saddr);
@@ -413,6 +610,15 @@ static struct client *client_at(struct relay *r, struct endpoint4 at)
 			if (r->table->bucket[i].client[k].id >> 16 == want)
 				return &r->table->bucket[i].client[k];
 	return NULL;
+}
+
+static void ask_proven(struct relay *r, const struct in6_addr *client, struct proven *p,
+		       struct relay_time now, struct relay_out *out)
+{
+	if (p->entry)
+		ask(r, client, p->at, table_proof(r->table, p->entry), ICMP_PAUSE, now, out);
+	else if (ask(r, client, p->at, &p->remap.proof, ICMP_PAUSE, now, out))
+		r->remap.set(r->remap.data, client, &p->remap);
 }
 
 void relay_icmp4(struct relay *r, struct endpoint4 to, const void *quote, size_t len,
@@ -436,7 +642,7 @@ void relay_icmp4(struct relay *r, struct endpoint4 to, const void *quote, size_t
 	    !endpoint4_equal(p.at, to))
 		return;
 	out->reason = R_ICMP4_MATCHED;
-	reproof(r, &client, now, out);
+	ask_proven(r, &client, &p, now, out);
 }
 
 static bool peer_due(struct relay *r, struct relay_time now, struct relay_out *out)
@@ -450,7 +656,7 @@ static bool peer_due(struct relay *r, struct relay_time now, struct relay_out *o
 	*out = (struct relay_out){ .reason = R_NONE };
 	act = peers_step(r->peers, peer, NULL, ev, now.ms, &peer);
 	if (act & PEER_BUBBLE)
-		put_bubble(r, &peer->addr, now, out);
+		put_bubble(r, &peer->addr, teredo_mapped(&peer->addr), now, out);
 	if ((act & PEER_FAILED) && peer->kept) {
 		out->reason = R_QUEUE_STALE;
 		memcpy(r->flushed, peer->kept, peer->kept_len);
@@ -463,38 +669,86 @@ static bool peer_due(struct relay *r, struct relay_time now, struct relay_out *o
 	return true;
 }
 
-/* One bucket: the dead are forgotten, who is in use and silent for long is asked again. */
+/*
+ * What the stamp and the proof of a client in the table or the map ask for. True: out says so, and
+ * *gone whether it is to be removed.
+ */
+static bool look_after(struct relay *r, const struct in6_addr *client, struct endpoint4 at,
+		       __u32 stamp, struct proof *proof, struct relay_time now,
+		       struct relay_out *out, bool *gone)
+{
+	enum due due = proof_due(client, proof, now);
+
+	*out = (struct relay_out){ .reason = R_EXPIRED };
+	*gone = !stamp_young(stamp, stamp_of(now.units), r->policy->life);
+	if (*gone)
+		return true;
+	out->reason = R_UNPROVED;
+	*gone = due == DUE_OUT;
+	if (*gone)
+		return true;
+	out->reason = R_REPROOF;
+	if ((stamp & STAMP_SENT) && ask(r, client, at, proof, ASK_PAUSE, now, out))
+		return true;
+	return due == DUE_ASK && ask(r, client, at, proof, PROOF_PAUSE, now, out);
+}
+
 static bool sweep_bucket(struct relay *r, struct bucket *b, struct relay_time now,
 			 struct relay_out *out)
 {
-	__u32 stamp = stamp_of(now.units);
-
 	for (struct client *c = b->client; c < b->client + BUCKET_CLIENTS; c++) {
 		struct in6_addr addr;
+		bool gone;
 		__u32 seen;
 
 		if (!c->id)
 			continue;
-		seen = __atomic_load_n(&c->stamp, __ATOMIC_RELAXED);
-		if (!stamp_young(seen, stamp, r->policy->life)) {
-			drop_client(r, c);
-			*out = (struct relay_out){ .reason = R_EXPIRED };
-			return true;
-		}
-		if (!(seen & STAMP_SENT))
-			continue;
 		addr = teredo_addr_of(c->id, c->server);
-		table_mark_sent(c, false);
-		*out = (struct relay_out){ .reason = R_REPROOF };
-		if (reproof(r, &addr, now, out))
-			return true;
+		seen = __atomic_load_n(&c->stamp, __ATOMIC_RELAXED);
+		if (!look_after(r, &addr, teredo_mapped(&addr), seen, table_proof(r->table, c), now,
+				out, &gone))
+			continue;
+		if (gone)
+			drop_client(r, c);
+		else if (seen & STAMP_SENT)
+			table_mark_sent(c, false);
+		return true;
 	}
 	return false;
+}
+
+static bool sweep_remapped(struct relay *r, struct relay_time now, struct relay_out *out)
+{
+	const bool first = addr6_kind(&r->remap_at) == ADDR6_UNSPECIFIED;
+	struct in6_addr client;
+	struct remapped m;
+	bool gone;
+
+	if (!r->remap.next(r->remap.data, first ? NULL : &r->remap_at, &client, &m)) {
+		r->remap_at = in6addr_any; /* from the beginning again */
+		if (first)
+			r->remap_left = 0;
+		return false;
+	}
+	r->remap_left--;
+	if (!look_after(r, &client, m.endpoint, m.stamp, &m.proof, now, out, &gone)) {
+		r->remap_at = client;
+		return false;
+	}
+	if (gone) { /* the one before it is where the walk goes on */
+		drop_remapped(r, &client, &m);
+	} else {
+		r->remap_at = client;
+		m.stamp &= ~STAMP_SENT;
+		r->remap.set(r->remap.data, &client, &m);
+	}
+	return true;
 }
 
 void relay_sweep(struct relay *r, __u32 buckets)
 {
 	r->sweep_left = buckets <= r->table->mask ? buckets : r->table->mask + 1;
+	r->remap_left = r->n_remapped < REMAPPED_A_ROUND ? r->n_remapped : REMAPPED_A_ROUND;
 }
 
 bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
@@ -508,22 +762,93 @@ bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
 		r->sweep++;
 		r->sweep_left--;
 	}
+	while (r->remap_left)
+		if (sweep_remapped(r, now, out))
+			return true;
 	return false;
+}
+
+struct flush {
+	struct relay *r;
+	bool (*match)(void *data, const struct in6_addr *client, struct endpoint4 at);
+	void *data;
+};
+
+static bool flush_peer(void *data, struct peer *peer)
+{
+	struct flush *f = data;
+
+	if (f->match(f->data, &peer->addr, teredo_mapped(&peer->addr)))
+		peers_remove(f->r->peers, peer);
+	return true;
+}
+
+static __u32 flush_table(struct flush *f, bool dry_run)
+{
+	struct table *t = f->r->table;
+	__u32 n = 0;
+
+	for (__u32 i = 0; i <= t->mask; i++)
+		for (int k = 0; k < BUCKET_CLIENTS; k++) {
+			struct client *c = &t->bucket[i].client[k];
+			struct in6_addr addr = teredo_addr_of(c->id, c->server);
+
+			if (!c->id || !f->match(f->data, &addr, teredo_mapped(&addr)))
+				continue;
+			if (!dry_run)
+				drop_client(f->r, c);
+			n++;
+		}
+	return n;
+}
+
+static __u32 flush_remapped(struct flush *f, bool dry_run)
+{
+	struct remap_ops *map = &f->r->remap;
+	struct in6_addr client, at, *after = NULL;
+	struct remapped m;
+	__u32 n = 0;
+
+	while (map->next(map->data, after, &client, &m)) {
+		if (f->match(f->data, &client, m.endpoint)) {
+			n++;
+			if (!dry_run) {
+				drop_remapped(f->r, &client, &m);
+				continue;
+			}
+		}
+		at = client;
+		after = &at;
+	}
+	return n;
+}
+
+__u32 relay_flush(struct relay *r,
+		  bool (*match)(void *data, const struct in6_addr *client, struct endpoint4 at),
+		  void *data, bool dry_run)
+{
+	struct flush f = { r, match, data };
+	__u32 n = flush_table(&f, dry_run) + flush_remapped(&f, dry_run);
+
+	if (!dry_run)
+		peers_each(r->peers, flush_peer, &f);
+	return n;
+}
+
+static bool not_admitted(void *data, const struct in6_addr *client, struct endpoint4 at)
+{
+	const struct relay *r = data;
+
+	return policy_client(r->policy, r->own, client) != R_NONE ||
+	       addr4_set_has(&r->policy->refused, at.addr);
 }
 
 __u32 relay_enforce(struct relay *r)
 {
-	__u32 n = 0;
+	return relay_flush(r, not_admitted, r, false);
+}
 
-	for (__u32 i = 0; i <= r->table->mask; i++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++) {
-			struct client *c = &r->table->bucket[i].client[k];
-			struct in6_addr addr = teredo_addr_of(c->id, c->server);
-
-			if (c->id && policy_client(r->policy, r->own, &addr) != R_NONE) {
-				drop_client(r, c);
-				n++;
-			}
-		}
-	return n;
+void relay_each_unproven(struct relay *r, bool (*visit)(void *data, struct peer *peer), void *data)
+{
+	peers_each(r->peers, visit, data);
 }

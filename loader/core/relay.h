@@ -19,16 +19,21 @@ struct relay_time {
 /* What the caller has to do, beside counting reason. Sending errors are the caller's to count. */
 #define RELAY_SEND 1        /* pkt to the UDP endpoint to */
 #define RELAY_WRITE 2       /* pkt to the TUN */
-#define RELAY_BUBBLE 4      /* bubble to the UDP endpoint bubble_to */
-#define RELAY_UNREACHABLE 8 /* address unreachable about pkt to its source */
+#define RELAY_BUBBLE 4      /* bubble to the UDP endpoint bubble_to: an indirect one */
+#define RELAY_DIRECT 8      /* bubble to the UDP endpoint direct_to */
+#define RELAY_UNREACHABLE 16 /* address unreachable about pkt to its source */
+#define RELAY_KEPT_SEND 32  /* kept to the UDP endpoint to; counted as R_DEQUEUED */
+#define RELAY_KEPT_WRITE 64 /* kept to the TUN; the same */
 
 struct relay_out {
 	enum reason reason; /* the verdict, or what happened; R_NONE: nothing to count */
 	int act;            /* RELAY_ flags */
 	const void *pkt;    /* valid until the next call */
 	size_t len;
+	const void *kept;   /* the packet that waited for this one; valid until the next call */
+	size_t kept_len;
 	struct endpoint4 to;
-	struct endpoint4 bubble_to;
+	struct endpoint4 bubble_to, direct_to;
 	__u8 bubble[sizeof(struct ipv6hdr)];
 };
 
@@ -36,14 +41,19 @@ struct relay_out {
 struct remap_ops {
 	bool (*find)(void *data, const struct in6_addr *client, struct remapped *ret);
 	int (*set)(void *data, const struct in6_addr *client, const struct remapped *r);
+	void (*remove)(void *data, const struct in6_addr *client);
+	/* The client behind `after` (NULL: the first) in an order of the map's own. */
+	bool (*next)(void *data, const struct in6_addr *after, struct in6_addr *client,
+		     struct remapped *ret);
 	void *data;
 };
 
-struct relay_limits {
-	__u32 pending, queue_bytes;
+struct relay_settings {
+	__u32 pending, queue_bytes; /* fixed at the start */
 	__u32 clients_per_address, clients_per_net;
 	__u32 new_per_second, new_per_source, bubbles_per_client, bubbles_per_server;
 	__u32 unreachables_per_second;
+	bool behind_nat; /* the relay itself: direct bubbles open its own NAT, 5.4.1 */
 };
 
 struct relay;
@@ -54,17 +64,17 @@ struct relay;
  */
 int relay_new(const struct nav_config *policy, const struct nav_own *own, struct table *table,
 	      const struct cookie_keys *keys, const struct remap_ops *remap,
-	      const struct relay_limits *limits, __u64 seed, struct relay **ret);
+	      const struct relay_settings *settings, __u64 seed, struct relay **ret);
 struct relay *relay_free(struct relay *r);
+
+/* Other settings from now on, but for the fixed ones. */
+void relay_set(struct relay *r, const struct relay_settings *settings);
 
 /* An IPv6 packet from the TUN. */
 void relay_from_native(struct relay *r, const void *pkt, size_t len, struct relay_time now,
 		       struct relay_out *out);
 
-/*
- * A UDP payload from an IPv4 endpoint. pkt may be changed (the inner ECN bits). When it proves its
- * client, out->pkt is the packet that was kept for it, if any: to be counted as R_DEQUEUED, too.
- */
+/* A UDP payload from an IPv4 endpoint. pkt may be changed (the inner ECN bits). */
 void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 from, __u8 tos,
 		    struct relay_time now, struct relay_out *out);
 
@@ -79,9 +89,24 @@ void relay_icmp4(struct relay *r, struct endpoint4 to, const void *quote, size_t
 bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out);
 void relay_sweep(struct relay *r, __u32 buckets);
 
-/* Drops clients that a changed policy no longer admits. Returns how many. */
+/*
+ * Forgets the clients, proven or not, that match wants gone (at: where it is). Returns how many of
+ * them were proven; dry_run: only counts.
+ */
+__u32 relay_flush(struct relay *r,
+		  bool (*match)(void *data, const struct in6_addr *client, struct endpoint4 at),
+		  void *data, bool dry_run);
+
+/* The same for those that a changed policy no longer admits. */
 __u32 relay_enforce(struct relay *r);
 
-struct peers_gauges relay_gauges(const struct relay *r);
+/* Calls visit for each client that is not proven, until it returns false. */
+void relay_each_unproven(struct relay *r, bool (*visit)(void *data, struct peer *peer), void *data);
+
+struct relay_gauges {
+	struct peers_gauges peers;
+	__u32 remapped;
+};
+struct relay_gauges relay_gauges(const struct relay *r);
 
 #endif

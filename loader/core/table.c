@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Insert, remove and move in the table of proven clients. */
+#include <stdlib.h>
+
 #include "core/table.h"
 
 #define MOVES 128 /* at 80 % load a dozen is plenty; a chain that long means a full table */
@@ -39,16 +41,22 @@ static void clear(struct client *c)
 	__atomic_store_n(&c->id, 0, __ATOMIC_RELEASE);
 }
 
+struct proof *table_proof(const struct table *t, const struct client *c)
+{
+	return &t->proof[c - &t->bucket->client[0]];
+}
+
 static bool newer(__u32 a, __u32 b)
 {
 	return stamp_age(b, a) > 0;
 }
 
 /* New place first, so that a reader finds the client in one of the two at any moment. */
-static void move(struct client *from, struct client *to)
+static void move(struct table *t, struct client *from, struct client *to)
 {
 	__u32 stamp = __atomic_load_n(&from->stamp, __ATOMIC_RELAXED), late;
 
+	*table_proof(t, to) = *table_proof(t, from);
 	publish(to, from->id, from->server, stamp);
 	clear(from);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -83,16 +91,21 @@ static struct client *make_room(struct table *t, struct bucket *b)
 	}
 	while (n--) {
 		__atomic_add_fetch(&t->moves, 1, __ATOMIC_SEQ_CST);
-		move(path[n], hole);
+		move(t, path[n], hole);
 		hole = path[n];
 	}
 	return hole;
 }
 
-void table_init(struct table *t, struct bucket *memory, __u32 buckets,
-		const struct table_seed *seed, __u32 max)
+int table_init(struct table *t, struct bucket *memory, __u32 buckets,
+	       const struct table_seed *seed, __u32 max, __u16 now)
 {
 	*t = (struct table){ .bucket = memory, .mask = buckets - 1, .max = max, .seed = *seed };
+	t->proof = malloc((size_t)buckets * BUCKET_CLIENTS * sizeof(*t->proof));
+	if (!t->proof)
+		return -ENOMEM;
+	for (size_t i = 0; i < (size_t)buckets * BUCKET_CLIENTS; i++)
+		t->proof[i] = (struct proof){ .given = now, .asked = now };
 	for (struct bucket *b = memory; b < memory + buckets; b++)
 		for (struct client *c = b->client; c < b->client + BUCKET_CLIENTS; c++) {
 			if (!c->id)
@@ -102,6 +115,13 @@ void table_init(struct table *t, struct bucket *memory, __u32 buckets,
 			else
 				t->n++;
 		}
+	return 0;
+}
+
+void table_release(struct table *t)
+{
+	free(t->proof);
+	t->proof = NULL;
 }
 
 struct client *table_find(const struct table *t, __u64 id, __be32 server)
@@ -111,13 +131,14 @@ struct client *table_find(const struct table *t, __u64 id, __be32 server)
 	return c ? c : bucket_find(bucket_at(t, id, server, 1), id, server);
 }
 
-int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp)
+int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct client **ret)
 {
 	struct bucket *first = bucket_at(t, id, server, 0), *second = bucket_at(t, id, server, 1);
 	struct client *c = table_find(t, id, server);
 
 	if (c) {
 		table_stamp(c, stamp);
+		*ret = c;
 		return -EEXIST;
 	}
 	if (t->n >= t->max)
@@ -131,6 +152,7 @@ int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp)
 		return -ENOSPC;
 	publish(c, id, server, stamp);
 	t->n++;
+	*ret = c;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 struct table {
 	struct bucket *bucket; /* not owned */
+	struct proof *proof;   /* one for each slot, in the same order */
 	__u32 mask;            /* number of buckets, a power of two, less one */
 	__u32 n, max;          /* clients now, and at most */
 	struct table_seed seed;
@@ -19,16 +20,23 @@ struct table {
 
 /*
  * Takes over what the memory holds already, and counts it. A client whose move was cut short by the
- * end of an earlier writer stands in both of its buckets: the second copy is cleared.
+ * end of an earlier writer stands in both of its buckets: the second copy is cleared. Proofs of an
+ * earlier writer are not known: all count as given now. Returns 0 or -ENOMEM.
  */
-void table_init(struct table *t, struct bucket *memory, __u32 buckets, const struct table_seed *seed,
-		__u32 max);
+int table_init(struct table *t, struct bucket *memory, __u32 buckets, const struct table_seed *seed,
+	       __u32 max, __u16 now);
+void table_release(struct table *t);
 
 /* The client, of any age, or NULL. Valid until the next insert or remove. */
 struct client *table_find(const struct table *t, __u64 id, __be32 server);
 
-/* 0, or -EEXIST (stamped only), or -ENOSPC when max is reached or no move makes room. */
-int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp);
+/*
+ * 0, or -EEXIST (stamped only), or -ENOSPC when max is reached or no move makes room. *ret: the
+ * client, whose proof is the caller's to set.
+ */
+int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct client **ret);
+
+struct proof *table_proof(const struct table *t, const struct client *c);
 
 void table_remove(struct table *t, struct client *c);
 

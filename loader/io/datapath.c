@@ -662,30 +662,30 @@ static int remap_set(void *data, const struct in6_addr *client, const struct rem
 	return bpf_map_update_elem(d->map[REMAPPED], client, r, 0) ? -errno : 0;
 }
 
-struct remap_ops datapath_remap(struct datapath *d)
+static void remap_remove(void *data, const struct in6_addr *client)
 {
-	return (struct remap_ops){ remap_find, remap_set, d };
+	const struct datapath *d = data;
+
+	bpf_map_delete_elem(d->map[REMAPPED], client);
 }
 
-__u32 datapath_expire_remapped(struct datapath *d, __u32 stamp, __u32 life, __u32 *expired)
+/* One that goes between the two calls is left out. */
+static bool remap_next(void *data, const struct in6_addr *after, struct in6_addr *client,
+		       struct remapped *ret)
 {
-	struct in6_addr key, next;
-	struct remapped r;
-	__u32 n = 0;
-	bool more = !bpf_map_get_next_key(d->map[REMAPPED], NULL, &next);
+	const struct datapath *d = data;
+	struct in6_addr from;
 
-	*expired = 0;
-	while (more) {
-		key = next;
-		more = !bpf_map_get_next_key(d->map[REMAPPED], &key, &next);
-		if (!remap_find(d, &key, &r))
-			continue;
-		if (stamp_young(r.stamp, stamp, life)) {
-			n++;
-		} else {
-			bpf_map_delete_elem(d->map[REMAPPED], &key);
-			++*expired;
-		}
+	while (!bpf_map_get_next_key(d->map[REMAPPED], after, client)) {
+		if (remap_find(data, client, ret))
+			return true;
+		from = *client;
+		after = &from;
 	}
-	return n;
+	return false;
+}
+
+struct remap_ops datapath_remap(struct datapath *d)
+{
+	return (struct remap_ops){ remap_find, remap_set, remap_remove, remap_next, d };
 }

@@ -46,7 +46,4 @@ int datapath_set_cookies(struct datapath *d, const struct cookie_keys *keys);
 /* The map of remapped clients, for the relay; data is the datapath. */
 struct remap_ops datapath_remap(struct datapath *d);
 
-/* Removes remapped clients older than life; returns how many are left. */
-__u32 datapath_expire_remapped(struct datapath *d, __u32 stamp, __u32 life, __u32 *expired);
-
 #endif

@@ -43,15 +43,32 @@ static int remap_set(void *data, const struct in6_addr *client, const struct rem
 	return 0;
 }
 
-static struct relay_limits defaults(void)
+static void remap_remove(void *data, const struct in6_addr *client)
 {
-	return (struct relay_limits){ .pending = 64, .queue_bytes = 8 * PEER_PACKET, .unreachables_per_second = 100 };
+	struct fixture *f = data;
+
+	assert_memory_equal(client, &f->remapped_client, 16);
+	f->has_remapped = false;
 }
 
-static struct fixture *make(struct relay_limits limits, __u32 max)
+static bool remap_next(void *data, const struct in6_addr *after, struct in6_addr *client, struct remapped *ret)
+{
+	struct fixture *f = data;
+
+	*client = f->remapped_client;
+	*ret = f->remapped;
+	return !after && f->has_remapped;
+}
+
+static struct relay_settings defaults(void)
+{
+	return (struct relay_settings){ .pending = 64, .queue_bytes = 8 * PEER_PACKET, .unreachables_per_second = 100 };
+}
+
+static struct fixture *make(struct relay_settings limits, __u32 max)
 {
 	struct fixture *f = aligned_alloc(64, (sizeof(*f) + 63) / 64 * 64);
-	struct remap_ops ops = { remap_find, remap_set, f };
+	struct remap_ops ops = { remap_find, remap_set, remap_remove, remap_next, f };
 
 	assert_non_null(f);
 	memset(f, 0, sizeof(*f));
@@ -61,7 +78,7 @@ static struct fixture *make(struct relay_limits limits, __u32 max)
 	f->own = (struct nav_own){ .n4 = 1, .n6 = 1, .v4 = { in4("8.0.2.1") }, .v6 = { in6("2a00:1::1") } };
 	f->keys.key[0].k[0] = 7;
 	f->now = (struct relay_time){ 1000000, 100000 };
-	table_init(&f->table, f->memory, 64, &seed, max);
+	assert_int_equal(table_init(&f->table, f->memory, 64, &seed, max, (__u16)(f->now.ms / PROOF_MS)), 0);
 	assert_int_equal(relay_new(&f->policy, &f->own, &f->table, &f->keys, &ops, &limits, 1, &f->relay), 0);
 	return f;
 }
@@ -77,6 +94,7 @@ static int teardown(void **st)
 	struct fixture *f = *st;
 
 	relay_free(f->relay);
+	table_release(&f->table);
 	free(f);
 	return 0;
 }
@@ -158,8 +176,8 @@ static void rfc4380_5_4_2_answer_proves_and_frees_the_kept_packet(void **st)
 
 	native_to(f, c);
 	expect_reason(answer(f, c, ep(CLIENT, PORT), ""), R_PROVEN);
-	assert_int_equal(f->out.act, RELAY_SEND);
-	assert_int_equal(f->out.len, 60);
+	assert_int_equal(f->out.act, RELAY_KEPT_SEND);
+	assert_int_equal(f->out.kept_len, 60);
 	assert_true(endpoint4_equal(f->out.to, ep(CLIENT, PORT)));
 	expect_reason(native_to(f, c), R_ENCAP);
 	assert_int_equal(f->out.act, RELAY_SEND);
@@ -262,7 +280,7 @@ static void no_repeat_without_traffic_and_the_kept_packet_is_answered(void **st)
 		}
 	}
 	assert_true(stale);
-	assert_int_equal(relay_gauges(f->relay).queue_bytes, 0);
+	assert_int_equal(relay_gauges(f->relay).peers.queue_bytes, 0);
 }
 
 static void unknown_client_that_sends_data_is_challenged(void **st)
@@ -273,8 +291,8 @@ static void unknown_client_that_sends_data_is_challenged(void **st)
 	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT)), R_QUEUED);
 	assert_int_equal(f->out.act, RELAY_BUBBLE);
 	expect_reason(answer(f, c, ep(CLIENT, PORT), ""), R_PROVEN);
-	assert_int_equal(f->out.act, RELAY_WRITE);
-	assert_int_equal(f->out.len, 60);
+	assert_int_equal(f->out.act, RELAY_KEPT_WRITE);
+	assert_int_equal(f->out.kept_len, 60);
 }
 
 static void a_silent_client_that_speaks_is_asked_again(void **st)
@@ -306,8 +324,8 @@ static void client_in_use_proves_itself_again_before_its_time(void **st)
 		}
 	assert_int_equal(asked, 1);
 	assert_false(table_find(&f->table, teredo_id(&c), teredo_server(&c))->stamp & STAMP_SENT);
-	/* the bubble is lost; traffic goes on, so another follows after 2 s, and without it none */
-	pass_ms(f, 2100);
+	/* the bubble is lost; traffic goes on, so another follows, and without it none */
+	pass_ms(f, 2600);
 	relay_sweep(f->relay, 64);
 	while (relay_next(f->relay, f->now, &f->out))
 		assert_false(f->out.act & RELAY_BUBBLE);
@@ -315,12 +333,9 @@ static void client_in_use_proves_itself_again_before_its_time(void **st)
 	relay_sweep(f->relay, 64);
 	while (relay_next(f->relay, f->now, &f->out))
 		asked += !!(f->out.act & RELAY_BUBBLE);
-	pass_ms(f, 50);
-	while (relay_next(f->relay, f->now, &f->out))
-		asked += !!(f->out.act & RELAY_BUBBLE);
 	assert_int_equal(asked, 2);
 	expect_reason(answer(f, c, ep(CLIENT, PORT), ""), R_PROVEN);
-	assert_int_equal(relay_gauges(f->relay).pending, 0);
+	assert_int_equal(relay_gauges(f->relay).peers.pending, 0);
 	pass_ms(f, 29000);
 	expect_reason(native_to(f, c), R_ENCAP);
 	pass_ms(f, 2000);
@@ -332,12 +347,212 @@ static void client_in_use_proves_itself_again_before_its_time(void **st)
 	expect_reason(native_to(f, c), R_QUEUED);
 }
 
+/* A round of housekeeping: how many bubbles it sends, and whether it forgets somebody, and why. */
+static int housekeeping(struct fixture *f, enum reason *forgotten)
+{
+	int bubbles = 0;
+
+	*forgotten = R_NONE;
+	relay_sweep(f->relay, 64);
+	while (relay_next(f->relay, f->now, &f->out)) {
+		bubbles += !!(f->out.act & RELAY_BUBBLE);
+		if (f->out.reason == R_EXPIRED || f->out.reason == R_UNPROVED)
+			*forgotten = f->out.reason;
+	}
+	return bubbles;
+}
+
+/* Data goes on all the time, as a forger could send it; only bubbles count as a proof. */
+static void everyone_proves_itself_again_within_ten_minutes(void **st)
+{
+	struct endpoint4 at[] = { ep(CLIENT, PORT), ep("8.0.9.10", 1) };
+	struct in6_addr c = client();
+	struct fixture *f = *st;
+	enum reason forgotten;
+
+	for (int symmetric = 0; symmetric < 2; symmetric++) {
+		int asked = 0;
+
+		answer(f, c, at[symmetric], "");
+		for (int s = 0; s < 300; s++) {
+			pass_ms(f, 1000);
+			expect_reason(udp_from(f, c, "2a00:f::7", at[symmetric]), R_DECAP);
+			assert_int_equal(housekeeping(f, &forgotten), 0);
+		}
+		for (int s = 0; s < 76; s++) {
+			pass_ms(f, 1000);
+			udp_from(f, c, "2a00:f::7", at[symmetric]);
+			asked += housekeeping(f, &forgotten);
+		}
+		assert_int_equal(asked, 1);
+		expect_reason(answer(f, c, at[symmetric], ""), R_PROVEN);
+		asked = 0;
+		for (int s = 0; s < 599; s++) {
+			pass_ms(f, 1000);
+			expect_reason(udp_from(f, c, "2a00:f::7", at[symmetric]), R_DECAP);
+			asked += housekeeping(f, &forgotten);
+			assert_true(forgotten == R_NONE);
+		}
+		assert_in_range(asked, 3, 4);
+		pass_ms(f, 2000);
+		housekeeping(f, &forgotten);
+		expect_reason(forgotten, R_UNPROVED);
+		assert_int_equal(f->table.n + relay_gauges(f->relay).remapped, 0);
+		assert_true(native_to(f, c) != R_ENCAP);
+		pass_ms(f, 600000);
+		housekeeping(f, &forgotten);
+	}
+}
+
+static void symmetric_client_in_use_proves_itself_again_before_its_time(void **st)
+{
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+	enum reason forgotten;
+
+	answer(f, c, ep("8.0.9.10", 1), "");
+	assert_int_equal(relay_gauges(f->relay).remapped, 1);
+	pass_ms(f, 21000);
+	expect_reason(native_to(f, c), R_ENCAP);
+	assert_int_equal(housekeeping(f, &forgotten), 1);
+	assert_false(f->remapped.stamp & STAMP_SENT);
+	assert_int_equal(housekeeping(f, &forgotten), 0);
+	pass_ms(f, 12000);
+	assert_int_equal(housekeeping(f, &forgotten), 0);
+	expect_reason(forgotten, R_EXPIRED);
+	assert_int_equal(relay_gauges(f->relay).remapped, 0);
+	assert_false(f->has_remapped);
+}
+
+static void re_proof_needs_no_place_among_the_unproven(void **st)
+{
+	struct relay_settings set = defaults();
+	struct fixture *f;
+	struct in6_addr c = client();
+	enum reason forgotten;
+
+	(void)st;
+	set.pending = 1;
+	set.bubbles_per_server = set.bubbles_per_client = 1;
+	f = make(set, 100);
+	answer(f, c, ep(CLIENT, PORT), "");
+	pass_ms(f, 21000);
+	native_to(f, client_of("8.0.9.10", 1));
+	expect_reason(native_to(f, client_of("8.0.9.11", 1)), R_LIMIT_SERVER);
+	expect_reason(native_to(f, c), R_ENCAP);
+	assert_int_equal(housekeeping(f, &forgotten), 1);
+	teardown((void **)&f);
+}
+
+static void rfc4380_5_4_1_behind_nat_sends_direct_bubbles_too(void **st)
+{
+	struct relay_settings set = defaults();
+	struct fixture *f;
+
+	(void)st;
+	set.behind_nat = true;
+	f = make(set, 100);
+	expect_reason(native_to(f, client()), R_QUEUED);
+	assert_int_equal(f->out.act, RELAY_BUBBLE | RELAY_DIRECT);
+	assert_true(endpoint4_equal(f->out.bubble_to, ep(SERVER, 3544)));
+	assert_true(endpoint4_equal(f->out.direct_to, ep(CLIENT, PORT)));
+	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
+	teardown((void **)&f);
+}
+
+static enum reason plain_bubble(struct fixture *f, struct in6_addr src, struct endpoint4 at)
+{
+	relay_from_udp(f->relay, f->pkt, packet(f, src, in6("2a00:f::7"), IP6_NEXT_NONE, 0), at, 0, f->now, &f->out);
+	return f->out.reason;
+}
+
+static void rfc4380_5_4_2_admission_rfc_serves_unproven_clients(void **st)
+{
+	struct endpoint4 at = ep(CLIENT, PORT);
+	struct in6_addr c = client();
+	struct fixture *f = *st;
+	enum reason forgotten;
+
+	f->policy.admission_rfc = 1;
+	/* data from the right endpoint is forwarded, and the client asked for a proof */
+	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, 1)), R_SRC_MISMATCH);
+	expect_reason(udp_from(f, c, "2a00:f::7", at), R_DECAP);
+	assert_int_equal(f->out.act, RELAY_WRITE | RELAY_BUBBLE);
+	expect_reason(native_to(f, c), R_ENCAP);
+	assert_int_equal(f->out.act, RELAY_SEND);
+	assert_true(endpoint4_equal(f->out.to, at));
+	expect_reason(udp_from(f, c, "fd00::1", at), R_DST_SITE);
+	assert_int_equal(f->table.n, 0); /* never where XDP would find it */
+	assert_int_equal(relay_gauges(f->relay).peers.weak, 1);
+	/* 30 s after its last packet it is nobody again */
+	pass_ms(f, 29000);
+	expect_reason(udp_from(f, c, "2a00:f::7", at), R_DECAP);
+	pass_ms(f, 29000);
+	housekeeping(f, &forgotten);
+	expect_reason(native_to(f, c), R_ENCAP);
+	pass_ms(f, 2000);
+	housekeeping(f, &forgotten);
+	expect_reason(native_to(f, c), R_QUEUED);
+	/* a bubble of any kind is enough, and frees what was kept */
+	expect_reason(plain_bubble(f, c, ep(CLIENT, 1)), R_SRC_MISMATCH);
+	expect_reason(plain_bubble(f, c, at), R_WEAK);
+	assert_int_equal(f->out.act, RELAY_KEPT_SEND);
+	assert_int_equal(f->out.kept_len, 60);
+	/* the right one makes it a proven client */
+	expect_reason(answer(f, c, at, ""), R_PROVEN);
+	assert_int_equal(f->table.n, 1);
+	assert_int_equal(relay_gauges(f->relay).peers.weak, 0);
+	expect_reason(plain_bubble(f, c, at), R_WEAK);
+	assert_int_equal(relay_gauges(f->relay).peers.weak, 0);
+	expect_reason(udp_from(f, client_of("10.0.0.1", 9), "2a00:f::7", ep("10.0.0.1", 9)), R_CLIENT_REFUSED);
+}
+
+static void weak_clients_have_their_own_limit(void **st)
+{
+	struct fixture *f = *st;
+
+	f->policy.admission_rfc = 1;
+	answer(f, client(), ep(CLIENT, PORT), "");
+	for (__u16 i = 1; i <= 64; i++)
+		expect_reason(udp_from(f, client_of("8.0.9.10", i), "2a00:f::7", ep("8.0.9.10", i)), R_DECAP);
+	expect_reason(udp_from(f, client_of("8.0.9.10", 65), "2a00:f::7", ep("8.0.9.10", 65)), R_PENDING_FULL);
+	expect_reason(native_to(f, client_of("8.0.9.10", 66)), R_QUEUED);
+	expect_reason(native_to(f, client()), R_ENCAP);
+}
+
+static bool is_client(void *data, const struct in6_addr *a, struct endpoint4 at)
+{
+	(void)at;
+	return in6_equal(a, data);
+}
+
+static void flush_forgets_whom_it_names_and_nobody_else(void **st)
+{
+	struct in6_addr c = client(), other = client_of("8.0.9.10", 1), third = client_of("8.0.9.11", 1);
+	struct fixture *f = *st;
+
+	answer(f, c, ep(CLIENT, PORT), "");
+	answer(f, other, ep("8.0.9.77", 5), "");
+	native_to(f, third);
+	assert_int_equal(relay_flush(f->relay, is_client, &c, true), 1);
+	assert_int_equal(f->table.n, 1);
+	assert_int_equal(relay_flush(f->relay, is_client, &c, false), 1);
+	assert_int_equal(f->table.n, 0);
+	assert_int_equal(relay_flush(f->relay, is_client, &other, false), 1);
+	assert_false(f->has_remapped);
+	assert_int_equal(relay_gauges(f->relay).peers.pending, 1);
+	relay_flush(f->relay, is_client, &third, false);
+	assert_int_equal(relay_gauges(f->relay).peers.pending, 0);
+	assert_int_equal(relay_gauges(f->relay).peers.queue_bytes, 0);
+}
+
 static void rfc4213_3_4_icmp_error_asks_again_and_never_deletes(void **st)
 {
 	struct fixture *f = *st;
 	struct in6_addr c = client();
 
 	answer(f, c, ep(CLIENT, PORT), "");
+	pass_ms(f, 9000);
 	packet(f, in6("2a00:f::7"), c, 17, 20);
 	relay_icmp4(f->relay, ep(CLIENT, PORT), f->pkt, 40, f->now, &f->out);
 	expect_reason(f->out.reason, R_ICMP4_MATCHED);
@@ -392,7 +607,7 @@ static void rfc5095_routing_header_0_is_found_behind_others(void **st)
 
 static void limits_name_themselves(void **st)
 {
-	struct relay_limits limits = defaults();
+	struct relay_settings limits = defaults();
 	struct fixture *f = NULL;
 	struct in6_addr other = client_of(CLIENT, 1);
 
@@ -421,6 +636,9 @@ static void limits_name_themselves(void **st)
 	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
 	expect_reason(answer(f, other, ep(CLIENT, 1), ""), R_CAP_ADDRESS);
 	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
+	/* behind symmetric NATs it is where they are that counts, whatever their addresses say */
+	expect_reason(answer(f, client_of("8.0.10.1", 1), ep("8.0.10.2", 1), ""), R_PROVEN);
+	expect_reason(answer(f, client_of("8.0.11.1", 1), ep("8.0.10.2", 2), ""), R_CAP_ADDRESS);
 	teardown((void **)&f);
 	limits = defaults(), limits.clients_per_net = 1, f = make(limits, 100);
 	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
@@ -454,8 +672,8 @@ static void forged_floods_never_displace_the_proven(void **st)
 	}
 	expect_reason(native_to(f, c), R_ENCAP);
 	assert_int_equal(f->table.n, 1);
-	assert_true(relay_gauges(f->relay).pending <= 64);
-	assert_true(relay_gauges(f->relay).queue_bytes <= 8 * PEER_PACKET);
+	assert_true(relay_gauges(f->relay).peers.pending <= 64);
+	assert_true(relay_gauges(f->relay).peers.queue_bytes <= 8 * PEER_PACKET);
 }
 
 static void rfc4443_2_4_errors_about_errors_are_not_sent(void **st)
@@ -505,6 +723,13 @@ int main(void)
 		T(unknown_client_that_sends_data_is_challenged),
 		T(a_silent_client_that_speaks_is_asked_again),
 		T(client_in_use_proves_itself_again_before_its_time),
+		T(everyone_proves_itself_again_within_ten_minutes),
+		T(symmetric_client_in_use_proves_itself_again_before_its_time),
+		cmocka_unit_test(re_proof_needs_no_place_among_the_unproven),
+		cmocka_unit_test(rfc4380_5_4_1_behind_nat_sends_direct_bubbles_too),
+		T(rfc4380_5_4_2_admission_rfc_serves_unproven_clients),
+		T(weak_clients_have_their_own_limit),
+		T(flush_forgets_whom_it_names_and_nobody_else),
 		T(rfc4213_3_4_icmp_error_asks_again_and_never_deletes),
 		T(destinations_of_clients),
 		T(rfc5095_routing_header_0_is_found_behind_others),

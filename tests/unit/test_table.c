@@ -17,29 +17,31 @@ static __u64 id_of(__u32 i)
 
 static void fill(struct table *t, __u32 n)
 {
+	struct client *c;
+
 	for (__u32 i = 1; i <= n; i++)
-		assert_int_equal(table_insert(t, id_of(i), i & 3, stamp_of(i)), 0);
+		assert_int_equal(table_insert(t, id_of(i), i & 3, stamp_of(i), &c), 0);
 }
 
 static void holds_what_was_inserted_at_80_percent(void **st)
 {
 	__u32 n = BUCKETS * BUCKET_CLIENTS * 8 / 10;
+	struct client *c;
 	struct table t;
 
 	(void)st;
 	memset(memory, 0, sizeof(memory));
-	table_init(&t, memory, BUCKETS, &seed, n);
+	assert_int_equal(table_init(&t, memory, BUCKETS, &seed, n, 0), 0);
 	fill(&t, n);
 	assert_int_equal(t.n, n);
 	for (__u32 i = 1; i <= n; i++) {
-		struct client *c = table_find(&t, id_of(i), i & 3);
-
+		c = table_find(&t, id_of(i), i & 3);
 		assert_non_null(c);
 		assert_int_equal(c->stamp, stamp_of(i));
 		assert_null(table_find(&t, id_of(i), 4));
 	}
-	assert_int_equal(table_insert(&t, id_of(n + 1), 0, 0), -ENOSPC);
-	assert_int_equal(table_insert(&t, id_of(5), 5 & 3, stamp_of(99)), -EEXIST);
+	assert_int_equal(table_insert(&t, id_of(n + 1), 0, 0, &c), -ENOSPC);
+	assert_int_equal(table_insert(&t, id_of(5), 5 & 3, stamp_of(99), &c), -EEXIST);
 	assert_int_equal(table_find(&t, id_of(5), 5 & 3)->stamp, stamp_of(99));
 	for (__u32 i = 1; i <= n; i++)
 		table_remove(&t, table_find(&t, id_of(i), i & 3));
@@ -47,6 +49,7 @@ static void holds_what_was_inserted_at_80_percent(void **st)
 	for (__u32 i = 0; i < BUCKETS; i++)
 		for (int k = 0; k < BUCKET_CLIENTS; k++)
 			assert_int_equal(memory[i].client[k].id, 0);
+	table_release(&t);
 }
 
 static void a_restart_finds_everything_and_clears_half_a_move(void **st)
@@ -57,7 +60,7 @@ static void a_restart_finds_everything_and_clears_half_a_move(void **st)
 
 	(void)st;
 	memset(memory, 0, sizeof(memory));
-	table_init(&t, memory, BUCKETS, &seed, 10000);
+	assert_int_equal(table_init(&t, memory, BUCKETS, &seed, 10000, 0), 0);
 	fill(&t, 5000);
 	c = table_find(&t, id_of(7), 3);
 	h = table_hash(&seed, id_of(7), 3);
@@ -66,8 +69,38 @@ static void a_restart_finds_everything_and_clears_half_a_move(void **st)
 			memory[(h >> 32) & t.mask].client[k] = *c;
 			break;
 		}
-	table_init(&again, memory, BUCKETS, &seed, 10000);
+	assert_int_equal(table_init(&again, memory, BUCKETS, &seed, 10000, 0), 0);
 	assert_int_equal(again.n, 5000);
+	table_release(&t);
+	table_release(&again);
+}
+
+static void proofs_move_with_their_clients(void **st)
+{
+	__u32 n = 64 * BUCKET_CLIENTS * 9 / 10, placed = 0;
+	struct client *c;
+	struct table t;
+
+	(void)st;
+	memset(memory, 0, sizeof(memory));
+	assert_int_equal(table_init(&t, memory, 64, &seed, n, 0), 0);
+	for (__u32 i = 1; i <= n; i++) {
+		if (table_insert(&t, id_of(i), i & 3, 0, &c))
+			continue;
+		*table_proof(&t, c) = (struct proof){ (__u16)i, (__u16)~i };
+		placed++;
+	}
+	assert_true(t.moves > 10);
+	for (__u32 i = 1; i <= n; i++) {
+		c = table_find(&t, id_of(i), i & 3);
+		if (!c)
+			continue;
+		placed--;
+		assert_int_equal(table_proof(&t, c)->given, i);
+		assert_int_equal(table_proof(&t, c)->asked, (__u16)~i);
+	}
+	assert_int_equal(placed, 0);
+	table_release(&t);
 }
 
 static void a_mark_never_puts_back_an_older_time(void **st)
@@ -119,7 +152,7 @@ static void nobody_is_missed_while_clients_move(void **st)
 
 	(void)st;
 	memset(memory, 0, sizeof(memory));
-	table_init(&t, memory, 64, &seed, n);
+	assert_int_equal(table_init(&t, memory, 64, &seed, n, 0), 0);
 	fill(&t, STANDING);
 	done = 0;
 	missed = 0;
@@ -131,12 +164,13 @@ static void nobody_is_missed_while_clients_move(void **st)
 		if (c)
 			table_remove(&t, c);
 		*k = 1000 + i;
-		table_insert(&t, id_of(*k), *k & 3, 0);
+		table_insert(&t, id_of(*k), *k & 3, 0, &c);
 	}
 	done = 1;
 	pthread_join(reader, NULL);
 	assert_int_equal(missed, 0);
 	assert_true(t.moves > 1000);
+	table_release(&t);
 }
 
 int main(void)
@@ -144,6 +178,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holds_what_was_inserted_at_80_percent),
 		cmocka_unit_test(a_restart_finds_everything_and_clears_half_a_move),
+		cmocka_unit_test(proofs_move_with_their_clients),
 		cmocka_unit_test(a_mark_never_puts_back_an_older_time),
 		cmocka_unit_test(nobody_is_missed_while_clients_move),
 	};
