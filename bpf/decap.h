@@ -6,13 +6,14 @@
 #define NAVALIS_BPF_DECAP_H
 
 #include <navalis/policy.h>
+#include "ethernet.h"
 #include "nexthop.h"
 #include "parse.h"
 #include "peers.h"
 
 /* Everything that is decided before the first byte is written. */
 struct decap {
-	const struct nexthop *hop;
+	struct way way;
 	__u32 len; /* of the IPv6 packet */
 	__u8 ecn;  /* its congestion bits from here on */
 };
@@ -87,7 +88,7 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 	enum reason r;
 	int ecn;
 
-	r = parse_datagram(&c, &gram);
+	r = parse_datagram(&c, f->len - f->l2, &gram);
 	if (r != R_NONE)
 		return r;
 	r = teredo_payload(&c, gram.payload_len, &ip6);
@@ -118,33 +119,29 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 
 	d->len = sizeof(*ip6) + HOST16(ip6->payload_len);
 	hop = nexthop6(f, ip6, d->len);
-	if (!hop) /* for this host itself, too: the kernel delivers to the daemon */
-		return R_NO_NEXT_HOP_IN;
-	d->hop = &hop->hop;
-	return R_NONE;
+	/* for this host itself, too, there is none: the kernel delivers to the daemon */
+	return hop && way_of(&d->way, &hop->hop) ? R_NONE : R_NO_NEXT_HOP_IN;
 }
 
 static __always_inline enum reason decap_rewrite(struct frame *f, const struct decap *d)
 {
 	struct ipv6hdr *ip6;
-	struct ethhdr *eth;
 	struct cur c;
 
-	if (!frame_trim(f, ETH_HLEN + IP4_LEN + UDP_LEN + d->len) ||
-	    bpf_xdp_adjust_head(f->ctx, IP4_LEN + UDP_LEN))
+	if (!frame_trim(f, f->l2 + IP4_LEN + UDP_LEN + d->len) ||
+	    bpf_xdp_adjust_head(f->ctx, (int)(f->l2 + IP4_LEN + UDP_LEN - d->way.l2)))
 		return R_NO_ROOM;
 	c = frame_cursor(f);
-	eth = cur_make(&c, sizeof(*eth));
+	if (!put_ethernet(&c, &d->way, BE16(ETH_P_IPV6)))
+		return R_NO_ROOM;
 	ip6 = cur_make(&c, sizeof(*ip6));
-	if (!eth || !ip6)
+	if (!ip6)
 		return R_NO_ROOM;
 
-	__builtin_memcpy(eth, d->hop->mac, sizeof(d->hop->mac));
-	eth->h_proto = BE16(ETH_P_IPV6);
 	ip6->hop_limit--;
 	if ((ip6->flow_lbl[0] >> 4 & 3) != d->ecn)
 		ip6->flow_lbl[0] = (__u8)((ip6->flow_lbl[0] & ~0x30) | d->ecn << 4);
-	f->out = d->hop->ifindex;
+	f->out = d->way.out;
 	return R_DECAP;
 }
 

@@ -6,6 +6,7 @@
 #define NAVALIS_BPF_ENCAP_H
 
 #include <navalis/policy.h>
+#include "ethernet.h"
 #include "nexthop.h"
 #include "parse.h"
 #include "peers.h"
@@ -14,6 +15,7 @@
 struct encap {
 	struct endpoint4 to;
 	struct nexthop4 *hop;
+	struct way way;
 	__u32 len;     /* of the IPv6 packet */
 	bool checksum; /* outer; else it is sent as 0, «none» */
 };
@@ -54,7 +56,7 @@ static __always_inline bool encap_sums(struct cur c, const struct ipv6hdr *ip6)
 
 static __always_inline enum reason encap_decide(struct encap *e, struct frame *f, struct cur c)
 {
-	const __u64 present = cur_left(&c);
+	const __u64 present = f->len - f->l2;
 	const struct ipv6hdr *ip6 = cur_take(&c, sizeof(*ip6));
 	const struct in6_addr *dst;
 	const struct nav_own *own_addrs;
@@ -86,7 +88,7 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	if (!e->checksum && !cfg.checksum_zero)
 		return R_NEEDS_CHECKSUM;
 	e->hop = nexthop4(f, e->to.addr, IP4_LEN + UDP_LEN + e->len);
-	if (!e->hop)
+	if (!e->hop || !way_of(&e->way, &e->hop->hop))
 		return R_NO_NEXT_HOP_OUT;
 	peer_sent(&peer, f->now);
 	return R_NONE;
@@ -133,31 +135,34 @@ static __always_inline __be16 encap_id(struct nexthop4 *hop)
 	return BE16(hop->ident++ + bpf_get_smp_processor_id() * 0x9e37);
 }
 
+/* What stands behind the new Ethernet header: taken at once, so that the bounds are checked once. */
+struct encap_headers {
+	struct iphdr ip;
+	struct udphdr udp;
+	struct ipv6hdr ip6;
+};
+
+_Static_assert(sizeof(struct encap_headers) == IP4_LEN + UDP_LEN + 40, "no padding");
+
 static __always_inline enum reason encap_rewrite(struct frame *f, const struct encap *e)
 {
-	struct ipv6hdr *ip6;
-	struct udphdr *udp;
-	struct ethhdr *eth;
-	struct iphdr *ip;
+	struct encap_headers *h;
 	struct cur c;
 
-	if (!frame_trim(f, ETH_HLEN + e->len) ||
-	    bpf_xdp_adjust_head(f->ctx, -(int)(IP4_LEN + UDP_LEN)))
+	if (!frame_trim(f, f->l2 + e->len) ||
+	    bpf_xdp_adjust_head(f->ctx, (int)(f->l2 - IP4_LEN - UDP_LEN - e->way.l2)))
 		return R_NO_ROOM;
 	c = frame_cursor(f);
-	eth = cur_make(&c, sizeof(*eth));
-	ip = cur_make(&c, sizeof(*ip));
-	udp = cur_make(&c, sizeof(*udp));
-	ip6 = cur_make(&c, sizeof(*ip6));
-	if (!eth || !ip || !udp || !ip6)
+	if (!put_ethernet(&c, &e->way, BE16(ETH_P_IP)))
+		return R_NO_ROOM;
+	h = cur_make(&c, sizeof(*h));
+	if (!h)
 		return R_NO_ROOM;
 
-	__builtin_memcpy(eth, e->hop->hop.mac, sizeof(e->hop->hop.mac));
-	eth->h_proto = BE16(ETH_P_IP);
-	ip6->hop_limit--;
-	encap_ip4(ip, e, encap_id(e->hop));
-	encap_udp(udp, e, ip6);
-	f->out = e->hop->hop.ifindex;
+	h->ip6.hop_limit--;
+	encap_ip4(&h->ip, e, encap_id(e->hop));
+	encap_udp(&h->udp, e, &h->ip6);
+	f->out = e->way.out;
 	return R_ENCAP;
 }
 

@@ -30,6 +30,8 @@ MAP(clients, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct bucket);
 MAP(remapped, HASH, BPF_F_NO_PREALLOC, 1, struct in6_addr, struct remapped);
 MAP(cookies, ARRAY, 0, 1, __u32, struct cookie_keys);
 MAP(own, ARRAY, 0, 1, __u32, struct nav_own);
+MAP(vlans, HASH, BPF_F_NO_PREALLOC, NAV_VLANS, struct nav_tags, __u32);
+MAP(tagged, HASH, BPF_F_NO_PREALLOC, NAV_VLANS, __u32, struct nav_tags);
 MAP(counters, PERCPU_ARRAY, 0, NAV_NICS * NAV_COUNTERS, __u32, struct nav_count);
 MAP(daemon, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct nav_daemon);
 

@@ -4,22 +4,25 @@
  */
 #include "decap.h"
 #include "encap.h"
+#include "ethernet.h"
 #include "finish.h"
 #include "parse.h"
 
 static __always_inline enum reason judge(struct frame *f)
 {
 	struct cur c = frame_cursor(f);
-	const struct ethhdr *eth = cur_take(&c, sizeof(*eth));
+	__be16 proto;
 
-	if (!eth || eth->h_dest[0] & 1) /* nothing that was sent to a group is forwarded */
+	if (!frame_readable(f))
+		return R_NOT_LINEAR;
+	if (!parse_ethernet(&c, f, &proto))
 		return R_NOT_OURS;
-	switch (eth->h_proto) {
+	switch (proto) {
 	case BE16(ETH_P_IP):
 		return decap(f, c);
 	case BE16(ETH_P_IPV6):
 		return encap(f, c);
-	default: /* 802.1Q, too: the kernel takes the tag off, and the slow path does the rest */
+	default:
 		return R_NOT_OURS;
 	}
 }

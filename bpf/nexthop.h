@@ -16,9 +16,10 @@
 #include "parse.h"
 
 struct nexthop {
-	__u32 ifindex; /* 0: nothing here */
+	__u32 ifindex; /* a NIC's, or a VLAN interface's; 0: nothing here */
 	__u32 made;    /* coarse units */
-	__u32 mtu;
+	__u16 mtu;
+	__u16 n_tags;  /* found in the map tagged, by ifindex: not to make this entry larger */
 	__u8 mac[2 * ETH_ALEN]; /* as an Ethernet header begins: destination, source */
 };
 
@@ -48,20 +49,37 @@ static __always_inline bool nexthop_fresh(const struct nexthop *h, __u64 units)
 	return h->ifindex && (__u32)units - h->made < cfg.nexthop_life;
 }
 
+/* Frames that are redirected to any other device may vanish without a word. */
+static __always_inline bool is_our_nic(__u32 ifindex)
+{
+	for (__u32 i = 0; i < NAV_NICS && i < cfg.n_nics; i++)
+		if (cfg.nic[i] == ifindex)
+			return true;
+	return false;
+}
+
 /*
- * Asks the kernel. False when it does not forward this packet or does not know the neighbour; *h is
- * then as before. The forwarding sysctl that counts is the one of q's family on the NIC that the
- * packet came from, whatever its own family is.
+ * Asks the kernel. False when it does not forward this packet, does not know the neighbour, or
+ * sends it through a device that is none of ours; *h is then as before. The forwarding sysctl that
+ * counts is the one of q's family on the interface that the packet came from.
  */
 static __always_inline bool nexthop_ask(const struct frame *f, struct bpf_fib_lookup *q,
 					struct nexthop *h)
 {
-	q->ifindex = f->ctx->ingress_ifindex;
+	const struct nav_tags *tags;
+	__u32 out;
+
+	q->ifindex = f->in;
 	if (bpf_fib_lookup(f->ctx, q, sizeof(*q), 0) != BPF_FIB_LKUP_RET_SUCCESS)
 		return false;
-	h->ifindex = q->ifindex;
+	out = q->ifindex;
+	tags = bpf_map_lookup_elem(&tagged, &out);
+	if (!is_our_nic(tags ? tags->nic : out))
+		return false;
+	h->ifindex = out;
 	h->made = (__u32)f->units;
 	h->mtu = q->mtu_result;
+	h->n_tags = tags ? (tags->tag[1].proto ? 2 : 1) : 0;
 	__builtin_memcpy(h->mac, q->dmac, ETH_ALEN);
 	__builtin_memcpy(h->mac + ETH_ALEN, q->smac, ETH_ALEN);
 	return true;

@@ -18,8 +18,13 @@ struct frame {
 	__u64 units; /* coarse time */
 	__u32 now;   /* the same as a stamp */
 	__u32 slot;  /* of the NIC it came from */
-	__u32 out;   /* ifindex to send it from, when the verdict is to forward */
+	__u32 l2;    /* length of its Ethernet header with all tags */
+	__u32 in;    /* ifindex it came in by: the NIC, or a VLAN interface above it */
+	__u32 out;   /* ifindex of the NIC to send it from, when the verdict is to forward */
 };
+
+/* As far as headers are looked at: two tags, IPv4, UDP, IPv6, and what says of what type it goes on. */
+#define HEADERS 102
 
 static __always_inline struct cur frame_cursor(const struct frame *f)
 {
@@ -40,11 +45,19 @@ static __always_inline bool frame_begin(struct frame *f, struct xdp_md *ctx)
 
 	f->ctx = ctx;
 	f->slot = slot;
-	f->len = (__u64)(ctx->data_end - ctx->data);
+	f->len = cfg.frags ? bpf_xdp_get_buff_len(ctx) : (__u64)(ctx->data_end - ctx->data);
 	/* a load, where bpf_ktime_get_ns() is a call of 24 ns */
 	f->units = bpf_jiffies64() >> cfg.clock_shift;
 	f->now = stamp_of(f->units);
 	return true;
+}
+
+/* Are all headers where they can be read? A driver may split a frame where it likes. */
+static __always_inline bool frame_readable(const struct frame *f)
+{
+	const __u64 linear = (__u64)(f->ctx->data_end - f->ctx->data);
+
+	return !cfg.frags || linear >= HEADERS || linear == f->len;
 }
 
 /* Takes n bytes that are going to be written. */
@@ -69,10 +82,9 @@ struct datagram {
 #define IP4_LEN sizeof(struct iphdr)
 #define UDP_LEN sizeof(struct udphdr)
 
-/* Leaves c at the UDP payload. */
-static __always_inline enum reason parse_datagram(struct cur *c, struct datagram *d)
+/* present: bytes from c to the end of the frame. Leaves c at the UDP payload. */
+static __always_inline enum reason parse_datagram(struct cur *c, __u64 present, struct datagram *d)
 {
-	const __u64 present = cur_left(c);
 	const struct iphdr *ip = cur_take(c, sizeof(*ip));
 	const struct udphdr *udp;
 	__u32 ip_len, udp_len;

@@ -10,9 +10,12 @@
  *   remapped  struct remapped        hash        clients behind symmetric NATs, key: their address
  *   cookies   struct cookie_keys     one value   teredo.h; written by navalisd
  *   own       struct nav_own         one value   this host's addresses; written by navalisd
+ *   vlans     __u32                  hash        VLAN interface of a NIC and tags; written by navalisd
+ *   tagged    struct nav_tags        hash        the other way round
  *   counters  struct nav_count       per CPU     index nic * NAV_COUNTERS + counter; written by XDP
  *   daemon    struct nav_daemon      one value   mmapable; navalisd's own figures
  *   link_N    the pinned bpf_link of NIC slot N
+ *   prog_N    the program that it runs: what an attach that fails goes back to
  *
  * A change of any of these structs raises NAV_ABI; a folder of another number is refused.
  */
@@ -32,6 +35,7 @@
 #define NAV_NICS 8    /* NICs of one instance */
 #define NAV_SERVED 16 /* served prefixes */
 #define NAV_OWN 64    /* of each family */
+#define NAV_VLANS 256 /* VLAN interfaces above our NICs */
 #define NAV_NEIGHS 16 /* next hops that the kernel is asked to keep resolved */
 
 #define NAV_RTPROT 110                 /* «protocol» of the routes that navalisd makes: n */
@@ -94,6 +98,17 @@ struct nav_own {
 	struct in6_addr v6[NAV_OWN];
 };
 
+/* A VLAN tag as it lies in the frame: ETH_P_8021Q or ETH_P_8021AD, and the identifier alone. */
+struct nav_tag {
+	__be16 proto, id;
+};
+
+/* What a VLAN interface stands for: its NIC, and its tags from the outermost on; unused ones are 0. */
+struct nav_tags {
+	__u32 nic;
+	struct nav_tag tag[2];
+};
+
 /* One counter of the XDP program. */
 struct nav_count {
 	__u64 packets, bytes;
@@ -115,7 +130,7 @@ struct nav_config {
 	__u8 admission_rfc;        /* 5.4.2 to the letter: unproven clients are served, by the daemon only */
 	__u8 checksum_zero;        /* send outer checksum 0 where it cannot be derived */
 	__u8 local_services;       /* Teredo clients may reach this host's own addresses */
-	__u8 pad2;
+	__u8 frags;                /* frames may lie in several buffers: jumbo frames */
 
 	/* whatever the mechanism */
 	__u32 n_served;            /* 0: the whole of native IPv6 */

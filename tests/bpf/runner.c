@@ -7,7 +7,8 @@
  *   {"op": "load", "cfg": HEX, "buckets": N, "remapped": N, "attach": [IFINDEX...]}
  *   {"op": "put" | "get" | "del", "map": NAME, "key": HEX, "value": HEX}
  *   {"op": "clock"}
- *   {"op": "run", "frame": HEX, "ifindex": N, "meta": BYTES IN FRONT OF THE FRAME}
+ *   {"op": "run", "frame": HEX, "ifindex": N, "meta": BYTES IN FRONT OF THE FRAME,
+ *    "linear": BYTES OF IT THAT LIE IN THE FIRST BUFFER}
  *   {"op": "live", "frame": HEX, "ifindex": N, "watch": IFINDEX}
  */
 #include <arpa/inet.h>
@@ -27,7 +28,7 @@
 #include "navalis.skel.h"
 
 #define COUNTERS (NAV_NICS * NAV_COUNTERS)
-#define FRAME_MAX 8192
+#define FRAME_MAX 16384
 #define LOG_SIZE (1 << 20)
 
 static struct navalis_bpf *skel;
@@ -130,6 +131,8 @@ static struct json_object *op_load(struct json_object *cmd)
 	if (bytes_of(cmd, "cfg", (void *)&skel->rodata->cfg, sizeof(skel->rodata->cfg)) !=
 	    sizeof(skel->rodata->cfg))
 		return error("size of struct nav_config", EINVAL);
+	if (skel->rodata->cfg.frags)
+		bpf_program__set_flags(skel->progs.navalis, BPF_F_XDP_HAS_FRAGS);
 	bpf_map__set_max_entries(skel->maps.clients, (__u32)int_of(cmd, "buckets"));
 	bpf_map__set_max_entries(skel->maps.remapped, (__u32)int_of(cmd, "remapped"));
 	bpf_program__set_log_buf(skel->progs.navalis, verifier_log, sizeof(verifier_log));
@@ -226,7 +229,7 @@ static struct json_object *op_run(struct json_object *cmd)
 	int err, len = bytes_of(cmd, "frame", in, sizeof(in));
 	struct xdp_md ctx = {
 		.data = (__u32)int_of(cmd, "meta"),
-		.data_end = (__u32)len,
+		.data_end = int_of(cmd, "linear") ? (__u32)int_of(cmd, "linear") : (__u32)len,
 		.ingress_ifindex = (__u32)int_of(cmd, "ifindex"),
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (__u32)len,

@@ -28,10 +28,10 @@ with open(os.path.join(ROOT, "include/navalis/reasons.def")) as f:
 NAMES = [r[0] for r in REASONS]
 
 
-def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, meter=0, burst=0, life=LIFE):
+def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=0, meter=0, burst=0, life=LIFE):
     """struct nav_config of abi.h, byte for byte."""
     out = struct.pack("<4sHH", v4(SERVICE), struct.unpack("<H", struct.pack(">H", PORT))[0], 0)
-    out += v6("fe80::")[:8] + struct.pack("<IIIBBBB", 1280, life, REPROOF, admission_rfc, checksum_zero, 0, 0)
+    out += v6("fe80::")[:8] + struct.pack("<IIIBBBB", 1280, life, REPROOF, admission_rfc, checksum_zero, 0, frags)
     out += struct.pack("<I", len(served))
     for prefix, length in served:
         out += v6(prefix) + struct.pack("<I", length)
@@ -60,7 +60,22 @@ class Xdp:
                   "ip route add default via " + GATEWAY4, "ip -6 route add default via " + GATEWAY6,
                   "ip neigh replace %s lladdr %s dev v4 nud permanent" % (GATEWAY4, MACS["gw4"]),
                   "ip neigh replace %s lladdr %s dev v6 nud permanent" % (GATEWAY6, MACS["gw6"]),
-                  "ip -6 route add 2a00:dead::/32 via 2a00:1::99 dev v6"):
+                  "ip -6 route add 2a00:dead::/32 via 2a00:1::99 dev v6",
+                  "ip link add name plain type veth peer name pplain", "ip link set dev plain up", "ip link set dev pplain up",
+                  "ip -6 addr add 2a00:3::1/64 dev plain nodad",
+                  "ip neigh replace 2a00:3::2 lladdr 02:00:00:00:03:06 dev plain nud permanent",
+                  # what a VLAN interface is to routes: an interface of its own (not every kernel has real ones)
+                  "ip link add name v6.6 type veth peer name v6.6p", "ip link add name v6.6.7 type veth peer name v6.6.7p",
+                  "ip link add name v4.s type veth peer name v4.sp", "ip link add name v4.4 type veth peer name v4.4p",
+                  "ip link set dev v6.6 address 02:00:00:00:06:06 up", "ip link set dev v6.6.7 address 02:00:00:00:06:07 up",
+                  "ip link set dev v4.s up", "ip link set dev v4.sp up", "ip link set dev v4.4p up",
+                  "ip link set dev v6.6p up", "ip link set dev v6.6.7p up", "ip link set dev v4.4 address 02:00:00:00:04:44 up",
+                  "ip -6 addr add 2a00:6::1/64 dev v6.6 nodad", "ip -6 addr add 2a00:67::1/64 dev v6.6.7 nodad",
+                  "ip addr add 8.44.0.1/24 dev v4.4", "sysctl -qw net.ipv4.conf.all.forwarding=1",
+                  "sysctl -qw net.ipv6.conf.all.forwarding=1",
+                  "ip neigh replace 2a00:6::2 lladdr 02:00:00:00:06:02 dev v6.6 nud permanent",
+                  "ip neigh replace 2a00:67::2 lladdr 02:00:00:00:67:02 dev v6.6.7 nud permanent",
+                  "ip neigh replace 8.44.0.2 lladdr 02:00:00:00:44:02 dev v4.4 nud permanent"):
             run(" ".join(inside) + " " + c)
         link = json.loads(run(" ".join(inside) + " ip -j link").stdout)
         self.ifindex = {l["ifname"]: l["ifindex"] for l in link}
@@ -128,10 +143,17 @@ class Xdp:
         self.put("remapped", v6(client), v4(addr) + struct.pack(">H", port) + b"\0\0" +
                  struct.pack("<II", self.stamp(age), 0))
 
-    def run(self, frame, nic="v4"):
+    def vlan(self, dev, nic, *tags):
+        """What navalisd tells the program of a VLAN interface: both maps."""
+        value = struct.pack("=I", self.ifindex[nic]) + b"".join(struct.pack(">HH", *t) for t in tags)
+        value = value.ljust(12, b"\0")
+        self.put("tagged", self.ifindex[dev], value)
+        self.put("vlans", value, struct.pack("=I", self.ifindex[dev]))
+
+    def run(self, frame, nic="v4", linear=0):
         """Returns (action, reason, frame out); checks that exactly one verdict was counted."""
         frame = bytes(frame)
-        a = self.ask(op="run", frame=frame.hex(), ifindex=self.ifindex[nic])
+        a = self.ask(op="run", frame=frame.hex(), ifindex=self.ifindex[nic], linear=linear)
         slot = self.nics.index(self.ifindex[nic])
         counted = {i: (packets, size) for s, i, packets, size in a["counters"] if s == slot}
         assert all(s == slot for s, *_ in a["counters"]), a["counters"]
@@ -140,8 +162,8 @@ class Xdp:
         assert amount == (1, len(frame))
         return a["verdict"], NAMES[index - 1], bytes.fromhex(a["frame"])
 
-    def expect(self, frame, action, reason, nic="v4"):
-        got_action, got_reason, out = self.run(frame, nic)
+    def expect(self, frame, action, reason, nic="v4", linear=0):
+        got_action, got_reason, out = self.run(frame, nic, linear)
         assert (got_reason, got_action) == (reason, action)
         if action != REDIRECT:
             assert out == bytes(frame), "changed although it was not forwarded"

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The Ethernet header with up to two VLAN tags (802.1Q, 802.1ad), on the way in and out.
+ *
+ * A tag that no VLAN interface of this host stands for is somebody else's frame. Where the NIC takes
+ * tags off itself (ethtool: rx-vlan-offload), nobody sees them here: navalisd warns of it.
+ */
+#ifndef NAVALIS_BPF_ETHERNET_H
+#define NAVALIS_BPF_ETHERNET_H
+
+#include "nexthop.h"
+#include "parse.h"
+
+#define VLAN_ID 0x0fff
+
+static __always_inline bool is_tag(__be16 proto)
+{
+	return proto == BE16(ETH_P_8021Q) || proto == BE16(ETH_P_8021AD);
+}
+
+/* A tag behind the one that proto announced; proto then is what it announces itself. */
+static __always_inline bool take_tag(struct cur *c, struct frame *f, __be16 *proto,
+				     struct nav_tag *tag)
+{
+	const __be16 *t = cur_take(c, 4);
+
+	if (!t)
+		return false;
+	*tag = (struct nav_tag){ *proto, t[0] & BE16(VLAN_ID) };
+	*proto = t[1];
+	f->l2 += 4;
+	return true;
+}
+
+/* Leaves c behind the header. False: it is not for us to look at. */
+static __always_inline bool parse_ethernet(struct cur *c, struct frame *f, __be16 *proto)
+{
+	const struct ethhdr *eth = cur_take(c, sizeof(*eth));
+	struct nav_tags tags = {};
+	const __u32 *vlan;
+
+	if (!eth || eth->h_dest[0] & 1) /* nothing that was sent to a group is forwarded */
+		return false;
+	*proto = eth->h_proto;
+	f->l2 = sizeof(*eth);
+	f->in = f->ctx->ingress_ifindex;
+	if (!is_tag(*proto))
+		return true;
+
+	tags.nic = f->in;
+	if (!take_tag(c, f, proto, &tags.tag[0]) ||
+	    (is_tag(*proto) && !take_tag(c, f, proto, &tags.tag[1])))
+		return false;
+	vlan = bpf_map_lookup_elem(&vlans, &tags);
+	if (!vlan)
+		return false;
+	f->in = *vlan;
+	return true;
+}
+
+/* Where a packet leaves: decided before the first byte of it is written. */
+struct way {
+	const struct nexthop *hop; /* NULL: nowhere */
+	__u32 out;                 /* the NIC */
+	__u32 l2;                  /* length of the new Ethernet header */
+	struct nav_tag tag[2];
+};
+
+static __always_inline bool way_of(struct way *w, const struct nexthop *hop)
+{
+	const struct nav_tags *tags;
+
+	w->hop = hop;
+	w->out = hop->ifindex;
+	w->l2 = ETH_HLEN;
+	if (!hop->n_tags)
+		return true;
+	tags = bpf_map_lookup_elem(&tagged, &hop->ifindex);
+	if (!tags)
+		return false;
+	w->out = tags->nic;
+	w->l2 += hop->n_tags > 1 ? 8 : 4;
+	w->tag[0] = tags->tag[0];
+	w->tag[1] = tags->tag[1];
+	return true;
+}
+
+static __always_inline bool put_tag(struct cur *c, __be16 id, __be16 proto)
+{
+	__be16 *t = cur_make(c, 4);
+
+	if (!t)
+		return false;
+	t[0] = id;
+	t[1] = proto;
+	return true;
+}
+
+/* Leaves c behind the header. */
+static __always_inline bool put_ethernet(struct cur *c, const struct way *w, __be16 proto)
+{
+	struct ethhdr *eth = cur_make(c, sizeof(*eth));
+
+	if (!eth)
+		return false;
+	__builtin_memcpy(eth, w->hop->mac, sizeof(w->hop->mac));
+	if (w->l2 == ETH_HLEN) {
+		eth->h_proto = proto;
+		return true;
+	}
+	eth->h_proto = w->tag[0].proto;
+	if (w->l2 == ETH_HLEN + 4)
+		return put_tag(c, w->tag[0].id, proto);
+	return put_tag(c, w->tag[0].id, w->tag[1].proto) && put_tag(c, w->tag[1].id, proto);
+}
+
+#endif
