@@ -20,8 +20,8 @@ struct datapath *datapath_free(struct datapath *d);
 
 /*
  * Loads the program for this policy and attaches it to the configured NICs, or replaces the one
- * that runs there. All or nothing: after an error the NICs are as before. Each NIC that got generic
- * mode for lack of a better one is named in warning. With mode = off an attached program goes.
+ * that runs there. All or nothing: after an error the NICs are as before. warning says why they got
+ * generic mode, where they did for lack of a better one. With mode = off an attached program goes.
  */
 int datapath_attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
 		    struct error *warning, struct error *e);
@@ -42,6 +42,9 @@ const struct nav_meta *datapath_meta(const struct datapath *d);
 int datapath_set_own(struct datapath *d, const struct nav_own *own);
 int datapath_get_cookies(struct datapath *d, struct cookie_keys *keys);
 int datapath_set_cookies(struct datapath *d, const struct cookie_keys *keys);
+
+/* The VLAN interfaces above our NICs: ifindex[i] stands for tags[i]. */
+void datapath_set_vlans(struct datapath *d, const __u32 *ifindex, const struct nav_tags *tags, __u32 n);
 
 /* The map of remapped clients, for the relay; data is the datapath. */
 struct remap_ops datapath_remap(struct datapath *d);

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Attaching the XDP program to the NICs: all or nothing, in place where it can be. */
+#include <fcntl.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "io/datapath-impl.h"
+
+static int attach_error(int err, const char *nic, enum nav_mode mode, struct error *e)
+{
+	switch (-err) {
+	case EBUSY:
+	case EEXIST:
+		return error_set(e, err, "%s has another XDP program: ip link set dev %s xdp off "
+				 "(or xdpgeneric off), or detach the program that owns it", nic, nic);
+	case EOPNOTSUPP:
+		return error_set(e, err, "the driver of %s has no XDP: set mode = auto or generic", nic);
+	case ERANGE:
+	case EINVAL:
+		return error_set(e, err, "the driver of %s refuses XDP, even with frames in several "
+				 "buffers (%s), most likely for its MTU: ip link set dev %s mtu 1500, or "
+				 "set mode = generic", nic, strerror(-err), nic);
+	case EPERM:
+		return error_set(e, err, "no right to attach to %s: CAP_NET_ADMIN is missing", nic);
+	}
+	return error_set(e, err, "%s: XDP %s mode: %s", nic,
+			 mode == NAV_MODE_GENERIC ? "generic" : "native", strerror(-err));
+}
+
+static void link_path(const struct datapath *d, const char *prefix, __u32 slot, char path[96])
+{
+	snprintf(path, 96, "%s/%s_%u", d->folder, prefix, slot);
+}
+
+/* A link of ours that an earlier start left behind. */
+struct old_link {
+	int fd;        /* -1: no link at this slot */
+	int prog;      /* what it runs; -1: not known */
+	__u32 ifindex; /* 0: its device is gone, and with it what it attached */
+	enum nav_mode mode;
+	bool kept;     /* runs the new program */
+};
+
+/* What is done to one NIC, and what it takes to undo it. */
+struct change {
+	int link;             /* that runs the new program; -1: none */
+	int prog;             /* the new program; not owned */
+	struct old_link *old; /* what this NIC had; NULL: nothing of ours */
+};
+
+/* The same program twice: drivers with large frames take only one that knows of several buffers. */
+struct programs {
+	struct datapath *d;
+	const struct nav_config *policy;
+	const struct nav_nic *nic;
+	__u32 n;
+	struct navalis_bpf *skel[2]; /* plain, frags; loaded when first needed */
+};
+
+/* The link itself does not say. */
+static enum nav_mode attached_mode(__u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, q);
+
+	if (bpf_xdp_query((int)ifindex, 0, &q))
+		return NAV_MODE_OFF;
+	return q.attach_mode == XDP_ATTACHED_SKB ? NAV_MODE_GENERIC : NAV_MODE_NATIVE;
+}
+
+static void read_links(const struct datapath *d, struct old_link old[NAV_NICS])
+{
+	char path[96];
+
+	for (__u32 slot = 0; slot < NAV_NICS; slot++) {
+		struct bpf_link_info info = { 0 };
+		__u32 len = sizeof(info);
+
+		link_path(d, "link", slot, path);
+		old[slot] = (struct old_link){ .fd = bpf_obj_get(path) };
+		link_path(d, "prog", slot, path);
+		old[slot].prog = bpf_obj_get(path);
+		if (old[slot].fd < 0 || bpf_obj_get_info_by_fd(old[slot].fd, &info, &len))
+			continue;
+		old[slot].ifindex = info.xdp.ifindex;
+		if (info.xdp.ifindex)
+			old[slot].mode = attached_mode(info.xdp.ifindex);
+	}
+}
+
+/* By its NIC, not by its slot: the list of interfaces may have changed meanwhile. */
+static struct old_link *link_of(struct old_link old[NAV_NICS], __u32 ifindex)
+{
+	for (__u32 slot = 0; slot < NAV_NICS; slot++)
+		if (old[slot].fd >= 0 && old[slot].ifindex == ifindex)
+			return &old[slot];
+	return NULL;
+}
+
+static int load_for(struct programs *p, bool frags, struct navalis_bpf **ret, struct error *e)
+{
+	struct navalis_bpf *skel;
+	int err = datapath_open_object(p->d, true, &skel, e);
+	struct nav_config *cfg;
+
+	if (err)
+		return err;
+	cfg = (struct nav_config *)&skel->rodata->cfg;
+	*cfg = *p->policy;
+	cfg->n_nics = p->n;
+	for (__u32 i = 0; i < p->n; i++)
+		cfg->nic[i] = p->nic[i].ifindex;
+	cfg->bucket_mask = p->d->meta.buckets - 1;
+	cfg->seed = p->d->meta.seed;
+	cfg->frags = frags;
+	if (frags)
+		bpf_program__set_flags(skel->progs.navalis, BPF_F_XDP_HAS_FRAGS);
+	err = navalis_bpf__load(skel);
+	if (err) {
+		navalis_bpf__destroy(skel);
+		return datapath_load_error(err, e);
+	}
+	*ret = skel;
+	return 0;
+}
+
+/* The program, or negative errno with a sentence. */
+static int program(struct programs *p, bool frags, struct error *e)
+{
+	int err = p->skel[frags] ? 0 : load_for(p, frags, &p->skel[frags], e);
+
+	return err ? err : bpf_program__fd(p->skel[frags]->progs.navalis);
+}
+
+static void programs_free(struct programs *p)
+{
+	for (int i = 0; i < 2; i++)
+		navalis_bpf__destroy(p->skel[i]);
+}
+
+/* Puts a program onto a NIC: in place of the old one if its link serves, since that loses no packet. */
+static int put_program(int prog, struct nav_nic *nic, enum nav_mode mode, struct change *c)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts);
+
+	if (c->old && c->old->mode == mode) {
+		if (bpf_link_update(c->old->fd, prog, NULL))
+			return -errno;
+		c->old->kept = true;
+		c->link = fcntl(c->old->fd, F_DUPFD_CLOEXEC, 3);
+	} else {
+		if (c->old) /* the two modes cannot be there together, so this one has a gap */
+			bpf_link_detach(c->old->fd);
+		opts.flags = mode == NAV_MODE_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+		c->link = bpf_link_create(prog, (int)nic->ifindex, BPF_XDP, &opts);
+		if (c->link < 0)
+			return -errno;
+	}
+	c->prog = prog;
+	nic->mode = mode;
+	return 0;
+}
+
+static int change_nic(struct programs *p, struct nav_nic *nic, enum nav_mode mode, struct change *c,
+		      struct error *e)
+{
+	int err = 0, prog;
+
+	/* what a driver says of frames that are too large for it differs from driver to driver */
+	for (int frags = 0; frags <= (mode == NAV_MODE_NATIVE); frags++) {
+		struct error why;
+		int again;
+
+		prog = program(p, frags, &why);
+		if (prog < 0) {
+			if (!frags)
+				*e = why;
+			return frags ? attach_error(err, nic->name, mode, e) : prog;
+		}
+		again = put_program(prog, nic, mode, c);
+		if (!again) {
+			nic->frags = (__u8)frags;
+			return 0;
+		}
+		if (!frags || again == -EINVAL || again == -ERANGE)
+			err = again;
+		if (err != -EINVAL && err != -ERANGE && err != -EOPNOTSUPP)
+			break;
+	}
+	return attach_error(err, nic->name, mode, e);
+}
+
+/* As before: the program, the mode, the pin. What cannot be undone is not worth a second error. */
+static void undo_nic(struct datapath *d, const struct nav_nic *nic, struct change *c,
+		     const struct old_link old[NAV_NICS])
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts);
+	char path[96];
+	int fd;
+
+	if (c->old && c->old->kept) {
+		bpf_link_update(c->old->fd, c->old->prog, NULL);
+		c->old->kept = false;
+		return;
+	}
+	if (c->link >= 0)
+		bpf_link_detach(c->link);
+	if (!c->old || c->old->prog < 0)
+		return;
+	opts.flags = c->old->mode == NAV_MODE_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+	fd = bpf_link_create(c->old->prog, (int)nic->ifindex, BPF_XDP, &opts);
+	if (fd < 0)
+		return;
+	link_path(d, "link", (__u32)(c->old - old), path);
+	unlink(path);
+	bpf_obj_pin(fd, path);
+	close(fd);
+}
+
+/* Under names of their own first, so that a failure leaves the old ones as they are. */
+static int pin(const struct datapath *d, const char *name, __u32 slot, int fd, struct error *e)
+{
+	char path[96];
+
+	link_path(d, name, slot, path);
+	unlink(path);
+	if (bpf_obj_pin(fd, path))
+		return error_set(e, -errno, "pin %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int pin_links(struct datapath *d, const struct change *c, __u32 n, struct error *e)
+{
+	char path[96];
+	int err = 0;
+
+	for (__u32 i = 0; i < n && !err; i++) {
+		if (c[i].link < 0)
+			continue;
+		err = pin(d, "new_link", i, c[i].link, e);
+		if (!err)
+			err = pin(d, "new_prog", i, c[i].prog, e);
+	}
+	for (__u32 i = 0; i < n && err; i++) {
+		link_path(d, "new_link", i, path);
+		unlink(path);
+		link_path(d, "new_prog", i, path);
+		unlink(path);
+	}
+	return err;
+}
+
+/* From here on nothing can fail: the new pins take the place of the old, the rest is detached. */
+static void settle_links(struct datapath *d, const struct change *c, __u32 n,
+			 const struct old_link old[NAV_NICS])
+{
+	static const char *const names[][2] = { { "new_prog", "prog" }, { "new_link", "link" } };
+	char from[96], to[96];
+
+	for (__u32 slot = 0; slot < NAV_NICS; slot++) {
+		if (old[slot].fd >= 0 && !old[slot].kept)
+			bpf_link_detach(old[slot].fd); /* even if somebody else holds it */
+		for (int i = 0; i < 2; i++) {
+			link_path(d, names[i][0], slot, from);
+			link_path(d, names[i][1], slot, to);
+			if (slot >= n || c[slot].link < 0 || rename(from, to))
+				unlink(to);
+		}
+	}
+}
+
+static int fill_nics(const struct config *c, bool all, struct nav_nic *nic, struct error *e)
+{
+	for (__u32 i = 0; i < c->n_interfaces; i++) {
+		nic[i] = (struct nav_nic){ 0 };
+		strcpy(nic[i].name, c->interfaces[i]);
+		nic[i].ifindex = if_nametoindex(c->interfaces[i]);
+		if (!nic[i].ifindex && all)
+			return error_set(e, -ENODEV, "no interface %s on this host: ip link shows "
+					 "which there are", c->interfaces[i]);
+	}
+	return 0;
+}
+
+/* All of them, or none. One that is not there is left out. */
+static int change_nics(struct programs *p, struct nav_nic *nic, enum nav_mode mode, struct error *e)
+{
+	struct datapath *d = p->d;
+	struct old_link old[NAV_NICS];
+	struct change change[NAV_NICS];
+	__u32 i, done = 0;
+	int err = 0;
+
+	read_links(d, old);
+	for (i = 0; i < NAV_NICS; i++)
+		change[i] = (struct change){ -1, -1, NULL };
+	for (i = 0; i < p->n && !err; i++, done++) {
+		if (!nic[i].ifindex)
+			continue;
+		change[i].old = link_of(old, nic[i].ifindex);
+		err = change_nic(p, &nic[i], mode, &change[i], e);
+	}
+	if (!err)
+		err = pin_links(d, change, p->n, e);
+	if (!err)
+		settle_links(d, change, p->n, old);
+	while (err && done--)
+		undo_nic(d, &nic[done], &change[done], old);
+	for (i = 0; i < NAV_NICS; i++) {
+		if (old[i].fd >= 0)
+			close(old[i].fd);
+		if (old[i].prog >= 0)
+			close(old[i].prog);
+		if (change[i].link >= 0)
+			close(change[i].link);
+	}
+	return err;
+}
+
+/* Did an earlier start with the same wish end in generic mode? Then native mode is not tried again. */
+static bool generic_before(const struct datapath *d, const struct nav_nic *nic, __u32 n)
+{
+	struct old_link old[NAV_NICS], *one;
+	bool generic = d->daemon->mode_wanted == NAV_MODE_AUTO && n;
+
+	read_links(d, old);
+	for (__u32 i = 0; i < n; i++) {
+		one = link_of(old, nic[i].ifindex);
+		generic &= one && one->ifindex && one->mode == NAV_MODE_GENERIC;
+	}
+	for (__u32 i = 0; i < NAV_NICS; i++) {
+		if (old[i].fd >= 0)
+			close(old[i].fd);
+		if (old[i].prog >= 0)
+			close(old[i].prog);
+	}
+	return generic;
+}
+
+/*
+ * One mode for all: a native program cannot send through a NIC whose driver has no XDP, and nobody
+ * would count what is lost there.
+ */
+static int change_nics_auto(struct programs *p, struct nav_nic *nic, struct error *warning,
+			    struct error *e)
+{
+	static const char slower[] = "generic XDP on all NICs, which is several times slower";
+	int err;
+
+	if (generic_before(p->d, nic, p->n)) {
+		error_set(warning, 0, "no native XDP at an earlier start: %s", slower);
+		return change_nics(p, nic, NAV_MODE_GENERIC, e);
+	}
+	err = change_nics(p, nic, NAV_MODE_NATIVE, e);
+	if (!err || err == -EBUSY || err == -EEXIST || err == -EPERM)
+		return err;
+	error_set(warning, 0, "%s: %s", slower, e->text);
+	return change_nics(p, nic, NAV_MODE_GENERIC, e);
+}
+
+static int attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		  bool all, struct error *warning, struct error *e)
+{
+	__u32 n = c->mode == NAV_MODE_OFF ? 0 : c->n_interfaces;
+	struct nav_nic nic[NAV_NICS] = { 0 };
+	struct programs p = { d, policy, nic, n, { NULL } };
+	struct bpf_prog_info info;
+	__u32 len;
+	int err;
+
+	warning->text[0] = '\0';
+	err = fill_nics(c, all, nic, e);
+	if (err)
+		return err;
+	err = c->mode == NAV_MODE_AUTO ? change_nics_auto(&p, nic, warning, e) :
+					 change_nics(&p, nic, c->mode, e);
+	if (!err) {
+		for (__u32 i = 0; i < n; i++) {
+			len = sizeof(info);
+			memset(&info, 0, sizeof(info));
+			if (nic[i].ifindex &&
+			    !bpf_obj_get_info_by_fd(program(&p, nic[i].frags, e), &info, &len))
+				nic[i].prog_id = info.id;
+		}
+		memcpy(d->daemon->nic, nic, sizeof(nic));
+		d->daemon->n_nics = c->n_interfaces;
+		d->daemon->mode_wanted = c->mode;
+	}
+	programs_free(&p);
+	return err;
+}
+
+int datapath_attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		    struct error *warning, struct error *e)
+{
+	return attach(d, c, policy, true, warning, e);
+}
+
+int datapath_watch(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		   struct error *warning, struct error *e)
+{
+	bool changed = false;
+	int err;
+
+	warning->text[0] = '\0';
+	for (__u32 i = 0; i < c->n_interfaces; i++)
+		changed |= if_nametoindex(c->interfaces[i]) != d->daemon->nic[i].ifindex;
+	if (!changed)
+		return 0;
+	err = attach(d, c, policy, false, warning, e);
+	return err ? err : 1;
+}
+

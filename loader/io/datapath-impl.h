@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What datapath.c and attach.c share and nobody else sees. */
+#ifndef NAVALISD_DATAPATH_IMPL_H
+#define NAVALISD_DATAPATH_IMPL_H
+
+#include "io/datapath.h"
+#include "navalis.skel.h"
+
+enum pinned_map { META, CLIENTS, REMAPPED, COOKIES, OWN, VLANS, TAGGED, COUNTERS, DAEMON, N_PINNED };
+
+struct datapath {
+	char folder[64];
+	int lock;
+	int map[N_PINNED]; /* -1: not open */
+	struct nav_meta meta;
+	struct bucket *buckets;
+	struct nav_daemon *daemon;
+};
+
+/* A program object that uses the maps that are open, or else makes them when it is loaded. */
+int datapath_open_object(struct datapath *d, bool xdp, struct navalis_bpf **ret, struct error *e);
+
+/* Why a program was not loaded. Returns err. */
+int datapath_load_error(int err, struct error *e);
+
+#endif
