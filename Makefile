@@ -23,7 +23,7 @@ ALL_C     = $(CC) -std=gnu11 $(WARN) $(CPPFLAGS) $(CFLAGS)
 BPF_C     = $(CLANG) --target=bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror \
 	    -Iinclude -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
 
-DAEMON_LIBS := -lbpf -lmnl -linih -lcap-ng -lsystemd
+DAEMON_LIBS := -lbpf -lmnl -linih -ljson-c -lcap-ng -lsystemd
 CTL_LIBS    := -lbpf -ljson-c -lmnl
 
 CORE   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/core/*.c)))

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * navalisctl status. JSON: {"instance","daemon":{"alive","pid","version","for_ms"},"laboratory",
- * "service","nics":[{"name","mode","prog_id","rx","verdicts","balanced"}…],"clients":{"live","aged",
- * "remapped","max"},"pending","silent","queue_bytes","forwarded":{"xdp":{"decap","encap"},"daemon":{…}},
+ * "service","service_here","config":{"for_ms","reloads","refused_ms" or null},"nics":[{"name","state",
+ * "mode","frags","strips_tags","prog_id","rx","verdicts","balanced"}…],"clients":{"live","aged",
+ * "remapped","max"},"pending","silent","weak","queue_bytes","forwarded":{"xdp":{"decap","encap"},"daemon":{…}},
  * "slow_path":{"rx","verdicts","balanced"},"rates":{"decap","encap"},"drops":[{"reason","packets"}…]}
  */
 #include <time.h>
@@ -106,6 +107,11 @@ static int top_drops(const struct look *l, __u32 *top)
 	return n;
 }
 
+static const char *nic_state(const struct nav_nic *nic)
+{
+	return !nic->ifindex ? "gone" : nic->down ? "down" : "up";
+}
+
 static struct json_object *pair(__u64 decap, __u64 encap)
 {
 	struct json_object *o = json_object_new_object();
@@ -141,11 +147,21 @@ static int print_json(const struct ctl *c, const struct maps *m, const struct lo
 	json_object_object_add(o, "daemon", sub);
 	json_object_object_add(o, "laboratory", json_object_new_boolean(d->laboratory));
 	json_object_object_add(o, "service", json_object_new_string(text_endpoint(d->service).s));
+	json_object_object_add(o, "service_here", json_object_new_boolean(!d->service_gone));
+	sub = json_object_new_object();
+	json_object_object_add(sub, "for_ms", json_object_new_uint64((m->now_ns - d->loaded_ns) / 1000000));
+	json_object_object_add(sub, "reloads", json_object_new_int64(d->reloads));
+	json_object_object_add(sub, "refused_ms", !d->refused_ns ? NULL :
+			       json_object_new_uint64((m->now_ns - d->refused_ns) / 1000000));
+	json_object_object_add(o, "config", sub);
 	list = json_object_new_array();
 	for (__u32 i = 0; i < d->n_nics; i++) {
 		sub = balance(l->rx[i], l->verdicts[i], true);
 		json_object_object_add(sub, "name", json_object_new_string(d->nic[i].name));
+		json_object_object_add(sub, "state", json_object_new_string(nic_state(&d->nic[i])));
 		json_object_object_add(sub, "mode", json_object_new_string(mode_name(d->nic[i].mode)));
+		json_object_object_add(sub, "frags", json_object_new_boolean(d->nic[i].frags));
+		json_object_object_add(sub, "strips_tags", json_object_new_boolean(d->nic[i].strips));
 		json_object_object_add(sub, "prog_id", json_object_new_int64(d->nic[i].prog_id));
 		json_object_array_add(list, sub);
 	}
@@ -158,6 +174,7 @@ static int print_json(const struct ctl *c, const struct maps *m, const struct lo
 	json_object_object_add(o, "clients", sub);
 	json_object_object_add(o, "pending", json_object_new_int64(d->pending));
 	json_object_object_add(o, "silent", json_object_new_int64(d->silent));
+	json_object_object_add(o, "weak", json_object_new_int64(d->weak));
 	json_object_object_add(o, "queue_bytes", json_object_new_int64(d->queue_bytes));
 	sub = json_object_new_object();
 	json_object_object_add(sub, "xdp", pair(l->xdp_decap, l->xdp_encap));
@@ -185,6 +202,19 @@ static void print_balance(const char *name, __u64 rx, __u64 verdicts, bool alive
 	       (unsigned long long)verdicts, balanced(rx, verdicts, alive) ? "ok" : "DOES NOT BALANCE");
 }
 
+static void print_nic(const struct nav_daemon *d, const struct nav_nic *nic)
+{
+	if (!nic->ifindex) {
+		printf("NIC       %s: GONE; XDP will be back with it\n", nic->name);
+		return;
+	}
+	printf("NIC       %s: %sXDP %s%s%s%s\n", nic->name, nic->down ? "DOWN, " : "", mode_name(nic->mode),
+	       nic->frags ? ", frames in several buffers" : "",
+	       d->mode_wanted == NAV_MODE_AUTO && nic->mode == NAV_MODE_GENERIC ?
+		       ", for lack of native mode: several times slower" : "",
+	       nic->strips ? "; TAKES VLAN TAGS OFF (ethtool -K rxvlan off)" : "");
+}
+
 static void print_text(const struct ctl *c, const struct maps *m, const struct look *l,
 		       const struct states *s, const double rate[2])
 {
@@ -200,16 +230,19 @@ static void print_text(const struct ctl *c, const struct maps *m, const struct l
 		       text_age(since_ms(m)).s);
 	if (d->laboratory)
 		puts("LABORATORY: the built-in list of refused IPv4 prefixes is OFF");
-	printf("service   %s\n", text_endpoint(d->service).s);
+	printf("service   %s%s\n", text_endpoint(d->service).s,
+	       d->service_gone ? ": GONE from this host (ip address add)" : "");
+	printf("config    loaded %s ago", text_age((m->now_ns - d->loaded_ns) / 1000000).s);
+	if (d->refused_ns)
+		printf("; a reload was REFUSED %s ago: see the log",
+		       text_age((m->now_ns - d->refused_ns) / 1000000).s);
+	putchar('\n');
 	for (__u32 i = 0; i < d->n_nics; i++)
-		printf("NIC       %s: XDP %s%s\n", d->nic[i].name, mode_name(d->nic[i].mode),
-		       d->mode_wanted == NAV_MODE_AUTO && d->nic[i].mode == NAV_MODE_GENERIC ?
-			       ", for lack of native mode: several times slower" :
-			       "");
+		print_nic(d, &d->nic[i]);
 	printf("clients   %u live, %u aged, %u behind symmetric NATs; at most %u\n", s->live, s->aged,
 	       s->remapped, d->max_clients);
-	printf("pending   %u being punched to, %u silent, %u bytes kept\n", d->pending, d->silent,
-	       d->queue_bytes);
+	printf("pending   %u being punched to, %u silent, %u weak, %u bytes kept\n", d->pending, d->silent,
+	       d->weak, d->queue_bytes);
 	printf("forwarded XDP: %llu from clients, %llu to clients; daemon: %llu and %llu\n",
 	       (unsigned long long)l->xdp_decap, (unsigned long long)l->xdp_encap,
 	       (unsigned long long)d->count[R_DECAP].packets,

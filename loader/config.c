@@ -21,10 +21,11 @@ static const struct key {
 	size_t member;
 	const char *initial;
 	__u32 min, max;
+	enum { RELOAD, RESTART } when;
 } keys[] = {
 #define SECTION(name, text)
-#define KEY(section, name, type, member, initial, min, max, unit, text)                            \
-	{ #section, #name, type, offsetof(struct config, member), initial, min, max },
+#define KEY(section, name, type, member, initial, min, max, unit, when, text)                      \
+	{ #section, #name, type, offsetof(struct config, member), initial, min, max, when },
 #include "config.def"
 #undef SECTION
 #undef KEY
@@ -377,6 +378,8 @@ static char *read_line(char *buf, int size, void *data)
 	if (read < 0)
 		return NULL;
 	l->line++;
+	if (line[read - 1] != '\n') /* half a file may well be one that can be read */
+		complain(l, "the last line has no end: is the file complete?");
 	if (memchr(line, '\0', (size_t)read)) {
 		complain(l, "this is no text");
 		return buf;
@@ -529,6 +532,43 @@ void config_print(const struct config *c, FILE *out)
 		print_key(c, &keys[i], out);
 	}
 }
+
+/* The value of a key as it is printed: to compare two of them. */
+static char *printed(const struct config *c, const struct key *k)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	print_key(c, k, f);
+	fclose(f);
+	return text;
+}
+
+int config_compare(const struct config *a, const struct config *b, struct config_changes *ch)
+{
+	*ch = (struct config_changes){ 0 };
+	for (size_t i = 0; i < N(keys); i++) {
+		char *x = printed(a, &keys[i]), *y = printed(b, &keys[i]);
+		bool known = x && y, same = known && !strcmp(x, y);
+
+		free(x);
+		free(y);
+		if (!known)
+			return -ENOMEM;
+		if (same)
+			continue;
+		if (keys[i].when == RESTART && !ch->restart)
+			ch->restart = keys[i].name;
+		if (ch->n < CONFIG_KEYS)
+			ch->name[ch->n++] = keys[i].name;
+	}
+	return 0;
+}
+
+_Static_assert(N(keys) <= CONFIG_KEYS, "config.h");
 
 static int by_first(const void *a, const void *b)
 {

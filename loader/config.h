@@ -41,6 +41,16 @@ int config_load(const char *path, FILE *errors, struct config **ret);
 /* The effective configuration, in the form that config_load() reads. */
 void config_print(const struct config *c, FILE *out);
 
+/* Which keys differ. */
+#define CONFIG_KEYS 64
+struct config_changes {
+	const char *name[CONFIG_KEYS];
+	__u32 n;
+	const char *restart; /* the first of them that only a restart can change, or NULL */
+};
+
+int config_compare(const struct config *a, const struct config *b, struct config_changes *ch);
+
 /* Fills what does not depend on NICs and the table; -ENOSPC: too many refused prefixes. */
 int config_policy(const struct config *c, const struct nav_clock *clock, struct nav_config *policy);
 

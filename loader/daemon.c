@@ -6,59 +6,15 @@
 #include <sys/random.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "core/cookie.h"
 #include "core/icmp6.h"
-#include "daemon.h"
-#include "io/datapath.h"
-#include "io/netlink.h"
+#include "daemon-impl.h"
 #include "io/privileges.h"
 #include "io/tun.h"
-#include "io/udp.h"
 
 #define TICK_MS 50
-#define LOOK_MS 60000 /* at the network, even if nothing was heard of it */
 #define TUN_BATCH 64 /* packets before the other sources have their turn */
-
-struct daemon {
-	const struct config *config;
-	struct nav_config policy;
-	struct nav_own own;
-	struct cookie_keys cookies;
-	struct table table;
-	struct relay *relay;
-
-	struct datapath *datapath;
-	struct nav_daemon *page; /* what navalisctl sees */
-	const struct nav_meta *meta;
-	struct netlink *netlink;
-	struct udp *udp;
-	int tun;
-	sd_event *event;
-
-	__u64 second_ms;   /* when the work of each second is due */
-	__u64 look_ms;     /* when to look at the network again, changed or not */
-	int network_changed; /* NETLINK_*, since the last second */
-	struct in6_addr source; /* of ICMPv6 errors; unspecified: none to be had */
-	__u8 packet[65536] __attribute__((aligned(8)));
-};
-
-static __u64 now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (__u64)t.tv_sec * 1000000000 + (__u64)t.tv_nsec;
-}
-
-static struct relay_time now_of(const struct daemon *d)
-{
-	__u64 ns = now_ns();
-
-	return (struct relay_time){ ns / 1000000, nav_units(&d->meta->clock, ns) };
-}
 
 static void count(struct daemon *d, enum reason reason, size_t bytes)
 {
@@ -169,101 +125,7 @@ static int on_udp(sd_event_source *s, int fd, uint32_t revents, void *data)
 	return 0;
 }
 
-/* ---- housekeeping ---------------------------------------------------------------------------- */
-
-static void choose_source(struct daemon *d)
-{
-	d->source = in6addr_any;
-	for (__u32 i = 0; i < d->own.n6; i++)
-		if (addr6_kind(&d->own.v6[i]) == ADDR6_GLOBAL) {
-			d->source = d->own.v6[i];
-			return;
-		}
-}
-
-/* Addresses or gateways have changed: who we are, and whom XDP hands packets to. */
-static void look_at_network(struct daemon *d)
-{
-	__u32 ifindex[NAV_NICS], n = 0;
-
-	netlink_own(d->netlink, &d->own);
-	datapath_set_own(d->datapath, &d->own);
-	choose_source(d);
-	for (__u32 i = 0; i < d->page->n_nics; i++)
-		ifindex[n++] = d->page->nic[i].ifindex;
-	d->page->n_neighs = netlink_manage_gateways(d->netlink, ifindex, n, d->page->neigh,
-						    d->page->n_neighs);
-}
-
-static void log_warning(struct error *warning)
-{
-	if (*warning->text)
-		log_line(LOG_LEVEL_WARNING, "%s", warning->text);
-	*warning->text = '\0';
-}
-
-static void log_nics(const struct daemon *d)
-{
-	static const char *const modes[] = { "off", "native", "generic" };
-
-	for (__u32 i = 0; i < d->page->n_nics; i++) {
-		const struct nav_nic *nic = &d->page->nic[i];
-
-		if (nic->ifindex)
-			log_line(LOG_LEVEL_INFO, "%s: XDP %s", nic->name, modes[nic->mode]);
-		else
-			log_line(LOG_LEVEL_WARNING, "%s is gone: XDP will be back with it", nic->name);
-	}
-}
-
-/* A link dies with its device. */
-static void look_at_nics(struct daemon *d)
-{
-	struct error warning, e;
-	int r = datapath_watch(d->datapath, d->config, &d->policy, &warning, &e);
-
-	log_warning(&warning);
-	if (r < 0)
-		log_line(LOG_LEVEL_ERR, "%s", e.text);
-	else if (r)
-		log_nics(d);
-}
-
-static void turn_cookies(struct daemon *d, __u64 units)
-{
-	__u32 turn;
-	int i;
-
-	while ((i = cookie_key_due(&d->cookies, cookie_slot(units), &turn)) >= 0) {
-		if (getrandom(&d->cookies.key[i], sizeof(d->cookies.key[i]), 0) < 0)
-			return;
-		d->cookies.made_for[i] = turn;
-		datapath_set_cookies(d->datapath, &d->cookies);
-	}
-}
-
-static void each_second(struct daemon *d, struct relay_time now)
-{
-	struct relay_gauges g = relay_gauges(d->relay);
-
-	turn_cookies(d, now.units);
-	if (d->network_changed || now.ms >= d->look_ms) {
-		if (d->network_changed & NETLINK_LINKS)
-			look_at_nics(d);
-		d->network_changed = 0;
-		d->look_ms = now.ms + LOOK_MS;
-		look_at_network(d);
-	}
-	d->page->remapped = g.remapped;
-	d->page->clients = d->table.n;
-	d->page->pending = g.peers.pending;
-	d->page->max_pending = g.peers.max_pending;
-	d->page->silent = g.peers.silent;
-	d->page->weak = g.peers.weak;
-	d->page->queue_bytes = g.peers.queue_bytes;
-	d->page->max_queue_bytes = g.peers.max_queue_bytes;
-	d->page->seen_ns = now_ns();
-}
+/* ---- the loop --------------------------------------------------------------------------------- */
 
 static int on_tick(sd_event_source *s, uint64_t usec, void *data)
 {
@@ -278,10 +140,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *data)
 		if (out.reason != R_NONE)
 			count(d, out.reason, out.len);
 	}
-	if (now.ms >= d->second_ms) {
-		d->second_ms = now.ms + 1000;
-		each_second(d, now);
-	}
+	upkeep(d, now);
 	return sd_event_source_set_time_relative(s, TICK_MS * 1000);
 }
 
@@ -296,7 +155,29 @@ static int on_netlink(sd_event_source *s, int fd, uint32_t revents, void *data)
 
 /* ---- start and end --------------------------------------------------------------------------- */
 
-static int check(const struct config *c, struct error *e)
+void daemon_log_warning(struct error *warning)
+{
+	if (*warning->text)
+		log_line(LOG_LEVEL_WARNING, "%s", warning->text);
+	*warning->text = '\0';
+}
+
+void daemon_log_nics(const struct daemon *d)
+{
+	static const char *const modes[] = { "off", "native", "generic" };
+
+	for (__u32 i = 0; i < d->page->n_nics; i++) {
+		const struct nav_nic *nic = &d->page->nic[i];
+
+		if (nic->ifindex)
+			log_line(LOG_LEVEL_INFO, "%s: XDP %s%s", nic->name, modes[nic->mode],
+				 nic->frags ? ", frames in several buffers" : "");
+		else
+			log_line(LOG_LEVEL_WARNING, "%s is gone: XDP will be back with it", nic->name);
+	}
+}
+
+int daemon_check(const struct config *c, struct error *e)
 {
 	int err = privileges_check(e);
 
@@ -311,10 +192,9 @@ static int check(const struct config *c, struct error *e)
 	return err;
 }
 
-static int new_relay(struct daemon *d, struct error *e)
+struct relay_settings daemon_settings(const struct config *c)
 {
-	const struct config *c = d->config;
-	const struct relay_settings settings = {
+	return (struct relay_settings){
 		.pending = c->pending,
 		.queue_bytes = c->queue_bytes,
 		.clients_per_address = c->clients_per_address,
@@ -326,6 +206,12 @@ static int new_relay(struct daemon *d, struct error *e)
 		.unreachables_per_second = c->unreachables,
 		.behind_nat = c->behind_nat,
 	};
+}
+
+static int new_relay(struct daemon *d, struct error *e)
+{
+	const struct config *c = d->config;
+	const struct relay_settings settings = daemon_settings(c);
 	struct remap_ops remap = datapath_remap(d->datapath);
 	__u64 seed;
 	int err;
@@ -350,9 +236,23 @@ static void open_page(struct daemon *d)
 	snprintf(p->version, sizeof(p->version), "%s", NAVALIS_VERSION);
 	snprintf(p->tun, sizeof(p->tun), "%s", d->config->tun);
 	p->laboratory = d->config->laboratory;
+	p->loaded_ns = p->started_ns;
+	p->reloads = 0;
+	p->refused_ns = 0;
+	p->service_gone = 0;
 	p->max_clients = d->config->max_clients;
 	p->service = d->policy.service;
 	p->life = d->policy.life;
+}
+
+static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *info, void *data)
+{
+	struct config_changes changes;
+	char why[1024];
+
+	(void)s, (void)info;
+	orders_reload(data, &changes, why, sizeof(why));
+	return 0;
 }
 
 static int add_sources(struct daemon *d, struct error *e)
@@ -364,12 +264,15 @@ static int add_sources(struct daemon *d, struct error *e)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	err = sd_event_default(&d->event);
 	if (err >= 0)
 		err = sd_event_add_signal(d->event, NULL, SIGTERM, NULL, NULL);
 	if (err >= 0)
 		err = sd_event_add_signal(d->event, NULL, SIGINT, NULL, NULL);
+	if (err >= 0)
+		err = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
 	if (err >= 0)
 		err = sd_event_add_io(d->event, NULL, d->tun, EPOLLIN, on_tun, d);
 	if (err >= 0)
@@ -390,17 +293,68 @@ static int add_sources(struct daemon *d, struct error *e)
 	return err < 0 ? error_set(e, err, "event loop: %s", strerror(-err)) : 0;
 }
 
-int daemon_new(const struct config *c, struct daemon **ret, struct error *e)
+/* The TUN, the socket and all that is gone with the process. */
+static int set_up(struct daemon *d, struct error *e)
+{
+	const struct config *c = d->config;
+	struct error warning = { "" };
+	int err = udp_new(c->service, &d->udp, &warning, e);
+
+	daemon_log_warning(&warning);
+	if (!err)
+		err = d->tun = tun_open(c->tun, e);
+	if (err > 0)
+		err = netlink_new(&d->netlink, e);
+	if (!err)
+		err = netlink_tun_up(d->netlink, c->tun, e);
+	if (err)
+		return err;
+	datapath_get_cookies(d->datapath, &d->cookies);
+	upkeep_cookies(d, now_of(d).units);
+	netlink_own(d->netlink, &d->own);
+	datapath_set_own(d->datapath, &d->own);
+	err = new_relay(d, e);
+	if (!err)
+		err = add_sources(d, e);
+	if (!err)
+		err = control_new(c->instance, d->event, orders_answer, d, &d->control, e);
+	if (!err) /* before the NICs: somebody else may have it */
+		err = netlink_route(d->netlink, c->tun, e);
+	return err;
+}
+
+/* What outlives the process comes last, the NICs at the very end: what fails here is undone. */
+static int take_over(struct daemon *d, struct error *e)
+{
+	struct error warning = { "" };
+	int made = netlink_blackhole(d->netlink, e), err = made < 0 ? made : 0;
+	bool lasted = tun_lasts(d->tun);
+
+	if (!err && tun_keep(d->tun, true))
+		err = error_set(e, -errno, "TUN device %s cannot be made to last", d->config->tun);
+	if (!err)
+		err = datapath_attach(d->datapath, d->config, &d->policy, &warning, e);
+	daemon_log_warning(&warning);
+	if (err && made > 0)
+		netlink_blackhole_undo(d->netlink);
+	if (err && !lasted)
+		tun_keep(d->tun, false);
+	return err;
+}
+
+int daemon_new(const char *path, struct config *c, struct daemon **ret, struct error *e)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
-	struct error warning = { "" };
 	int err;
 
-	if (!d)
+	if (!d) {
+		free(c);
 		return error_set(e, -ENOMEM, "out of memory");
+	}
+	d->path = path;
 	d->config = c;
 	d->tun = -1;
-	err = check(c, e);
+	err = daemon_check(c, e);
 	if (!err)
 		err = datapath_new(c, &d->datapath, e);
 	if (err)
@@ -411,38 +365,15 @@ int daemon_new(const struct config *c, struct daemon **ret, struct error *e)
 	if (err)
 		error_set(e, err, "too many refused prefixes");
 	if (!err)
-		err = udp_new(c->service, &d->udp, &warning, e);
-	log_warning(&warning);
+		err = set_up(d, e);
 	if (!err)
-		err = d->tun = tun_open(c->tun, e);
-	if (err > 0)
-		err = netlink_new(&d->netlink, e);
-	if (!err)
-		err = netlink_tun_up(d->netlink, c->tun, e);
-	if (err)
-		goto fail;
-	datapath_get_cookies(d->datapath, &d->cookies);
-	turn_cookies(d, now_of(d).units);
-	netlink_own(d->netlink, &d->own);
-	datapath_set_own(d->datapath, &d->own);
-	err = new_relay(d, e);
-	if (!err)
-		err = add_sources(d, e);
-	if (!err) /* before the NICs: somebody else may have it */
-		err = netlink_route(d->netlink, c->tun, e);
-	if (!err)
-		err = datapath_attach(d->datapath, c, &d->policy, &warning, e);
-	log_warning(&warning);
-	if (!err)
-		err = netlink_blackhole(d->netlink, e);
-	if (!err && tun_keep(d->tun))
-		err = error_set(e, -errno, "TUN device %s cannot be made to last", c->tun);
-	if (!err) /* not before: to undo an attach that failed takes CAP_SYS_ADMIN, where we have it */
 		err = privileges_drop(e);
+	if (!err)
+		err = take_over(d, e);
 	if (err)
 		goto fail;
 	open_page(d);
-	look_at_network(d);
+	upkeep_look(d);
 	relay_enforce(d->relay);
 	*ret = d;
 	return 0;
@@ -455,6 +386,7 @@ struct daemon *daemon_free(struct daemon *d)
 {
 	if (!d)
 		return NULL;
+	control_free(d->control);
 	sd_event_unref(d->event);
 	relay_free(d->relay);
 	table_release(&d->table);
@@ -463,6 +395,7 @@ struct daemon *daemon_free(struct daemon *d)
 	if (d->tun >= 0)
 		close(d->tun);
 	datapath_free(d->datapath);
+	free(d->config);
 	free(d);
 	return NULL;
 }
@@ -471,7 +404,7 @@ int daemon_run(struct daemon *d)
 {
 	int err;
 
-	log_nics(d);
+	daemon_log_nics(d);
 	if (d->config->laboratory)
 		log_line(LOG_LEVEL_WARNING, "laboratory = yes: the built-in list of refused IPv4 "
 			 "prefixes is OFF; never on the Internet");
@@ -481,5 +414,6 @@ int daemon_run(struct daemon *d)
 	sd_notify(0, "STOPPING=1");
 	d->page->stopped_ns = now_ns();
 	log_line(LOG_LEVEL_INFO, "stopped; proven clients go on being forwarded where XDP is attached");
+	log_end();
 	return err < 0 ? err : 0;
 }

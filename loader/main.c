@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* navalisd: its command line. */
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "daemon.h"
@@ -24,6 +25,7 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },	    { 0 },
 	};
 	const char *path = CONFIG_FILE;
+	char full[PATH_MAX]; /* for reloads */
 	struct config *config;
 	struct daemon *daemon;
 	struct error e;
@@ -57,16 +59,22 @@ int main(int argc, char **argv)
 		return 1;
 	if (todo == 'p')
 		config_print(config, stdout);
-	if (todo)
+	if (todo) {
+		free(config);
 		return 0;
+	}
 	log_set_level(config->log_level);
-	err = daemon_new(config, &daemon, &e);
+	if (!realpath(path, full)) {
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		free(config);
+		return 1;
+	}
+	err = daemon_new(full, config, &daemon, &e);
 	if (err) {
 		log_line(LOG_LEVEL_ERR, "%s", e.text);
 	} else {
 		err = daemon_run(daemon);
 		daemon_free(daemon);
 	}
-	free(config);
 	return err ? 1 : 0;
 }

@@ -361,6 +361,16 @@ static int change_nics_auto(struct programs *p, struct nav_nic *nic, struct erro
 	return change_nics(p, nic, NAV_MODE_GENERIC, e);
 }
 
+/* What is known of the device itself stays known. */
+static void keep_state(struct nav_nic *nic, const struct nav_daemon *page)
+{
+	for (__u32 i = 0; i < NAV_NICS; i++)
+		if (nic->ifindex && page->nic[i].ifindex == nic->ifindex) {
+			nic->down = page->nic[i].down;
+			nic->strips = page->nic[i].strips;
+		}
+}
+
 static int attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
 		  bool all, struct error *warning, struct error *e)
 {
@@ -385,6 +395,8 @@ static int attach(struct datapath *d, const struct config *c, const struct nav_c
 			    !bpf_obj_get_info_by_fd(program(&p, nic[i].frags, e), &info, &len))
 				nic[i].prog_id = info.id;
 		}
+		for (__u32 i = 0; i < c->n_interfaces; i++)
+			keep_state(&nic[i], d->daemon);
 		memcpy(d->daemon->nic, nic, sizeof(nic));
 		d->daemon->n_nics = c->n_interfaces;
 		d->daemon->mode_wanted = c->mode;

@@ -2,11 +2,14 @@
 /* rtnetlink, through libmnl. */
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -157,10 +160,11 @@ int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e)
 
 static const struct in6_addr teredo_prefix = { .s6_addr32 = { BE32(TEREDO_PREFIX) } };
 
-static int route(struct netlink *nl, __u8 type, __u32 ifindex, __u32 metric)
+static int route(struct netlink *nl, __u16 todo, __u8 type, __u32 ifindex, __u32 metric)
 {
 	char buf[BUFFER];
-	struct nlmsghdr *h = message(nl, buf, RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+	__u16 flags = todo == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_EXCL : 0;
+	struct nlmsghdr *h = message(nl, buf, todo, NLM_F_ACK | flags);
 	struct rtmsg *rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt));
 
 	*rt = (struct rtmsg){ .rtm_family = AF_INET6, .rtm_dst_len = 32, .rtm_table = RT_TABLE_MAIN,
@@ -200,11 +204,16 @@ static int on_holder(const struct nlmsghdr *h, void *data)
 
 int netlink_blackhole(struct netlink *nl, struct error *e)
 {
-	int err = route(nl, RTN_BLACKHOLE, 0, NAV_BLACKHOLE_METRIC);
+	int err = route(nl, RTM_NEWROUTE, RTN_BLACKHOLE, 0, NAV_BLACKHOLE_METRIC);
 
 	if (!err || err == -EEXIST)
-		return 0;
+		return !err;
 	return error_set(e, err, "route blackhole 2001::/32: %s", strerror(-err));
+}
+
+void netlink_blackhole_undo(struct netlink *nl)
+{
+	route(nl, RTM_DELROUTE, RTN_BLACKHOLE, 0, NAV_BLACKHOLE_METRIC);
 }
 
 /* A stranger's route is not replaced: another relay would starve without a word. */
@@ -212,7 +221,7 @@ int netlink_route(struct netlink *nl, const char *tun, struct error *e)
 {
 	__u32 ifindex = if_nametoindex(tun), holder = 0;
 	char name[IF_NAMESIZE] = "?";
-	int err = route(nl, RTN_UNICAST, ifindex, NAV_ROUTE_METRIC);
+	int err = route(nl, RTM_NEWROUTE, RTN_UNICAST, ifindex, NAV_ROUTE_METRIC);
 
 	if (!err)
 		return 0;
@@ -473,6 +482,117 @@ __u32 netlink_manage_gateways(struct netlink *nl, const __u32 *ifindex, __u32 n,
 			forget(nl, &list[i]);
 	memcpy(list, managed, n_managed * sizeof(*list));
 	return n_managed;
+}
+
+/* ---- links --------------------------------------------------------------------------------- */
+
+/* All VLAN interfaces of the host, with the interface below each, which may be another one. */
+struct links {
+	struct nav_nic *nic;
+	__u32 n_nics;
+	struct one_vlan {
+		__u32 ifindex, below;
+		struct nav_tag tag;
+	} vlan[NAV_VLANS];
+	__u32 n_vlans;
+};
+
+static void add_vlan(struct links *l, __u32 ifindex, __u32 below, const struct nlattr *info)
+{
+	struct one_vlan v = { .ifindex = ifindex, .below = below };
+	const struct nlattr *a, *data = NULL;
+	bool is_vlan = false;
+
+	mnl_attr_for_each_nested(a, info) {
+		if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
+			is_vlan = !strcmp(mnl_attr_get_str(a), "vlan");
+		else if (mnl_attr_get_type(a) == IFLA_INFO_DATA)
+			data = a;
+	}
+	if (!is_vlan || !data || l->n_vlans == NAV_VLANS)
+		return;
+	mnl_attr_for_each_nested(a, data) {
+		if (mnl_attr_get_type(a) == IFLA_VLAN_ID)
+			v.tag.id = BE16(mnl_attr_get_u16(a));
+		else if (mnl_attr_get_type(a) == IFLA_VLAN_PROTOCOL)
+			v.tag.proto = mnl_attr_get_u16(a); /* in network order already */
+	}
+	l->vlan[l->n_vlans++] = v;
+}
+
+static int on_link(const struct nlmsghdr *h, void *data)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(h);
+	const struct nlattr *a, *info = NULL;
+	struct links *l = data;
+	__u32 below = 0;
+
+	for (__u32 i = 0; i < l->n_nics; i++)
+		if (l->nic[i].ifindex == (__u32)ifi->ifi_index)
+			l->nic[i].down = (ifi->ifi_flags & (IFF_UP | IFF_RUNNING)) != (IFF_UP | IFF_RUNNING);
+	mnl_attr_for_each(a, h, sizeof(*ifi)) {
+		if (mnl_attr_get_type(a) == IFLA_LINKINFO)
+			info = a;
+		else if (mnl_attr_get_type(a) == IFLA_LINK)
+			below = mnl_attr_get_u32(a);
+	}
+	if (info && below)
+		add_vlan(l, (__u32)ifi->ifi_index, below, info);
+	return MNL_CB_OK;
+}
+
+static bool strips_tags(const char *name)
+{
+	struct ethtool_value value = { .cmd = ETHTOOL_GFLAGS };
+	struct ifreq ifr = { .ifr_data = (char *)&value };
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool strips;
+
+	if (s < 0)
+		return false;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	strips = !ioctl(s, SIOCETHTOOL, &ifr) && (value.data & ETH_FLAG_RXVLAN);
+	close(s);
+	return strips;
+}
+
+static struct nav_nic *nic_of(struct nav_nic *nic, __u32 n, __u32 ifindex)
+{
+	for (__u32 i = 0; i < n; i++)
+		if (nic[i].ifindex == ifindex)
+			return &nic[i];
+	return NULL;
+}
+
+static const struct one_vlan *vlan_of(const struct links *l, __u32 ifindex)
+{
+	for (__u32 i = 0; i < l->n_vlans; i++)
+		if (l->vlan[i].ifindex == ifindex)
+			return &l->vlan[i];
+	return NULL;
+}
+
+void netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct netlink_vlans *v)
+{
+	struct links l = { .nic = nic, .n_nics = n };
+
+	dump(nl, RTM_GETLINK, AF_UNSPEC, on_link, &l);
+	v->n = 0;
+	for (__u32 i = 0; i < n; i++)
+		nic[i].strips = 0;
+	for (__u32 i = 0; i < l.n_vlans; i++) {
+		const struct one_vlan *inner = &l.vlan[i], *outer = vlan_of(&l, inner->below);
+		__u32 below = outer ? outer->below : inner->below;
+		struct nav_nic *on = nic_of(nic, n, below);
+
+		if (!on)
+			continue;
+		on->strips = strips_tags(on->name);
+		v->ifindex[v->n] = inner->ifindex;
+		v->tags[v->n++] = (struct nav_tags){
+			below, { outer ? outer->tag : inner->tag, outer ? inner->tag : (struct nav_tag){ 0 } },
+		};
+	}
 }
 
 static bool sysctl_is_1(const char *path)

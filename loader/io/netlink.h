@@ -26,14 +26,28 @@ int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e);
 /* 2001::/32 to the TUN; it goes with a TUN that does not last. -EEXIST: it is somebody else's. */
 int netlink_route(struct netlink *nl, const char *tun, struct error *e);
 
-/* 2001::/32 to nowhere, behind the other route: nothing leaks to a default route when that is gone. */
+/*
+ * 2001::/32 to nowhere, behind the other route: nothing leaks to a default route when that is gone.
+ * 1: made, 0: it was there.
+ */
 int netlink_blackhole(struct netlink *nl, struct error *e);
+void netlink_blackhole_undo(struct netlink *nl);
 
 /*
  * This host's addresses. The broadcast addresses of its IPv4 networks count as its own: nothing
  * that embeds one is to be sent to either (RFC 4380 5.2.4).
  */
 int netlink_own(struct netlink *nl, struct nav_own *own);
+
+/* The VLAN interfaces above our NICs, one tag or two: ifindex[i] stands for tags[i]. */
+struct netlink_vlans {
+	__u32 ifindex[NAV_VLANS];
+	struct nav_tags tags[NAV_VLANS];
+	__u32 n;
+};
+
+/* Sets down and strips of each NIC, and finds the VLAN interfaces above them. */
+void netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct netlink_vlans *v);
 
 /*
  * Asks the kernel to keep the gateways of all routes through these NICs resolved, so that XDP finds

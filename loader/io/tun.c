@@ -39,7 +39,14 @@ int tun_open(const char *name, struct error *e)
 	return fd;
 }
 
-int tun_keep(int fd)
+int tun_keep(int fd, bool keep)
 {
-	return ioctl(fd, TUNSETPERSIST, 1) ? -errno : 0;
+	return ioctl(fd, TUNSETPERSIST, keep) ? -errno : 0;
+}
+
+bool tun_lasts(int fd)
+{
+	struct ifreq ifr;
+
+	return !ioctl(fd, TUNGETIFF, &ifr) && (ifr.ifr_flags & IFF_PERSIST);
 }

@@ -11,7 +11,8 @@
  */
 int tun_open(const char *name, struct error *e);
 
-/* From now on the device outlives the descriptor. */
-int tun_keep(int fd);
+/* From now on the device outlives the descriptor, or not. */
+int tun_keep(int fd, bool keep);
+bool tun_lasts(int fd);
 
 #endif

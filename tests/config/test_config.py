@@ -54,6 +54,7 @@ BAD = {
     "[teredo]\nservice = 224.0.0.1\n": "navalis.conf:2: service = 224.0.0.1: an IPv4 address",
     "[teredo]\nbubble_source = ff02::/64\n": "navalis.conf:2: bubble_source = ff02::/64: link-local, or",
     "[navalis]\nmode = \033[2J\n": "navalis.conf:2: mode = ?[2J: auto",
+    GOOD[:-1]: "navalis.conf:4: the last line has no end: is the file complete?",
     "[navalis]\nmode = o\0ff\n": "navalis.conf:2: this is no text",
 }
 
@@ -66,7 +67,7 @@ def test_bad_input_says_what_is_wrong(tmp_path, text):
 
 def test_lines_may_be_indented_and_commented(tmp_path):
     text = "\ufeff# first\r\n[navalis]  # all\n\tinterfaces = eth0 ; one\n  mode = off # for now\n;\n" \
-           "[teredo]\nservice=192.0.2.1"
+           "[teredo]\nservice=192.0.2.1\n"
     code, stderr, printed = check(tmp_path, text, "--print-config")
     assert (code, stderr) == (0, "")
     assert {"interfaces = eth0", "mode = off", "service = 192.0.2.1:3545"} <= set(printed.splitlines())

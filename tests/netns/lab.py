@@ -158,7 +158,9 @@ class Client:
 class Lab:
     """The namespaces and all processes in them; a context manager that leaves nothing behind."""
 
-    def __init__(self, clients=("restricted",), server=True):
+    def __init__(self, clients=("restricted",), server=True, one_nic=False):
+        self.one_nic = one_nic  # both sides of the relay on one NIC, whose router knows both
+        self.interfaces = "v4" if one_nic else "v4 v6"
         self.tag = "nv%d.%d-" % (os.getpid(), next(_labs))  # two may stand side by side
         self.dir = tempfile.mkdtemp(prefix="navalis-lab-")
         self.names, self.processes, self.clients, self.files = [], [], [], []
@@ -232,7 +234,6 @@ class Lab:
             ns.forward()
         self.wire(inet, "to-relay", relay, "v4")
         self.wire(inet, "to-server", server, "v4")
-        self.wire(native, "to-relay", relay, "v6")
         self.wire(native, "to-server", server, "v6")
         inet.run("ip addr add 8.0.2.254/24 dev to-relay")
         inet.run("ip addr add 8.0.1.254/24 dev to-server")
@@ -242,13 +243,25 @@ class Lab:
             server.run("ip addr add %s dev v4" % a)
         server.run("ip route add default via 8.0.1.254")
         # native IPv6: the host is a router too, so that the server can reach it
-        native.run("ip addr add 2a00:1::2/64 dev to-relay nodad")
         native.run("ip addr add 2a00:2::2/64 dev to-server nodad")
-        relay.run("ip addr add 2a00:1::1/64 dev v6 nodad")
         server.run("ip addr add 2a00:2::1/64 dev v6 nodad")
-        relay.run("ip -6 route add default via 2a00:1::2")
         server.run("ip -6 route add default via 2a00:2::2")
-        native.run("ip -6 route add 2001::/32 via 2a00:1::1")
+        if self.one_nic:
+            self.wire(native, "to-inet", inet, "to-native")
+            native.run("ip addr add 2a00:3::2/64 dev to-inet nodad")
+            native.run("ip -6 route add 2001::/32 via 2a00:3::1")
+            native.run("ip -6 route add 2a00:1::/64 via 2a00:3::1")
+            inet.run("ip addr add 2a00:3::1/64 dev to-native nodad")
+            inet.run("ip addr add 2a00:1::2/64 dev to-relay nodad")
+            inet.run("ip -6 route add default via 2a00:3::2")
+            inet.run("ip -6 route add 2001::/32 via 2a00:1::1")
+            relay.run("ip addr add 2a00:1::1/64 dev v4 nodad")
+        else:
+            self.wire(native, "to-relay", relay, "v6")
+            native.run("ip addr add 2a00:1::2/64 dev to-relay nodad")
+            native.run("ip -6 route add 2001::/32 via 2a00:1::1")
+            relay.run("ip addr add 2a00:1::1/64 dev v6 nodad")
+        relay.run("ip -6 route add default via 2a00:1::2")
         native.run("ip -6 route add local %s dev lo" % NATIVE_NET)
         native.sysctl("net.ipv6.ip_nonlocal_bind=1")
         if self.wants_server:
@@ -328,14 +341,14 @@ class Lab:
 class Navalis:
     """Our relay in the laboratory."""
 
-    def __init__(self, lab, mode="native", extra="", instance=None, start=True):
+    def __init__(self, lab, mode="native", extra="", instance=None, start=True, interfaces=None):
         self.lab, self.mode = lab, mode
         self.instance = instance or "nv%d" % os.getpid()
         self.process = None
         self.conf = os.path.join(lab.dir, "navalis.conf")
         with open(self.conf, "w") as f:
-            f.write("[navalis]\ninstance = %s\ninterfaces = v4 v6\nmode = %s\n[teredo]\n"
-                    "service = %s:%d\n%s\n" % ((self.instance, mode) + SERVICE + (extra,)))
+            f.write("[navalis]\ninstance = %s\ninterfaces = %s\nmode = %s\n[teredo]\nservice = %s:%d\n%s\n" %
+                    (self.instance, interfaces or lab.interfaces, mode, *SERVICE, extra))
         if start:
             self.start()
 

@@ -2,10 +2,11 @@
 """The program follows the configuration from one start to the next, all or nothing, and its NICs."""
 import json
 import os
+import time
 
 import pytest
 
-from lab import Navalis, wait_for
+from lab import Navalis, fresh_native, wait_for
 
 
 def configure(relay, interfaces, mode="native"):
@@ -88,3 +89,130 @@ def test_a_nic_that_comes_back_gets_its_program_again(lab, relay):
         assert relay.json("status")["nics"][2]["mode"] == "native"
     finally:
         lab.relay.run("ip link del extra")
+
+
+# ---- the life of a NIC: said in the log and in status, and proven clients are served again within a second
+
+
+@pytest.fixture
+def traffic(lab, relay):
+    """A client that is proven, and a native host that talks to it."""
+    c, native = lab.clients[0], fresh_native()
+    assert lab.native.ping(c.address, src=native, count=2)[1] == 2
+
+    def served(size=56):
+        return lab.native.ping(c.address, src=native, wait=0.1, size=size)[1] == 1
+
+    def back_within_a_second():
+        began = time.monotonic()
+        while not served():
+            assert time.monotonic() < began + 1, lab.log("navalisd")
+        # each CPU believes its next hops for a second; from then on nothing is lost
+        time.sleep(max(0, began + 1.3 - time.monotonic()))
+        assert lab.native.ping(c.address, src=native, count=10, interval=0.01)[1] == 10
+    served.again = back_within_a_second
+    return served
+
+
+def nic(relay, name):
+    return next(n for n in relay.json("status", "--no-rates")["nics"] if n["name"] == name)
+
+
+def said(lab, text):
+    wait_for("the log says «%s»" % text, lambda: text in lab.log("navalisd"), 5)
+
+
+def in_xdp(lab, relay, served):
+    """Packets take the fast path (again)."""
+    def count():
+        return relay.json("status", "--no-rates")["forwarded"]["xdp"]
+    before = count()
+    assert served()
+    after = count()
+    assert after["encap"] > before["encap"] and after["decap"] > before["decap"]
+
+
+@pytest.mark.parametrize("side,dev", [("inet", "v4"), ("native", "v6")])
+def test_link_flap(lab, relay, traffic, side, dev):
+    far = getattr(lab, side)
+    far.run("ip link set to-relay down")
+    said(lab, "%s is down" % dev)
+    wait_for("status", lambda: nic(relay, dev)["state"] == "down")
+    assert not traffic()
+    far.run("ip link set to-relay up")
+    if side == "native":  # IPv6 addresses go with the link
+        far.run("ip addr replace 2a00:1::2/64 dev to-relay nodad")
+        far.run("ip -6 route replace 2001::/32 via 2a00:1::1")
+    traffic.again()
+    said(lab, "%s is up" % dev)
+    assert nic(relay, dev)["state"] == "up"
+    in_xdp(lab, relay, traffic)
+
+
+def test_mtu_change(lab, relay, traffic):
+    """A packet too long for the new MTU goes through the daemon: the kernel makes fragments of it."""
+    assert traffic(1232)
+    lab.relay.run("ip link set v4 mtu 1300")
+    lab.inet.run("ip link set to-relay mtu 1300")
+    try:
+        wait_for("fragments", lambda: traffic(1232), 2)
+        assert traffic(100)
+        assert sum(r["packets"] for r in relay.json("drops")["reasons"] if r["reason"] == "NO_NEXT_HOP_OUT")
+    finally:
+        lab.relay.run("ip link set v4 mtu 1500")
+        lab.inet.run("ip link set to-relay mtu 1500")
+    traffic.again()
+    in_xdp(lab, relay, traffic)
+
+
+@pytest.mark.parametrize("side,key", [("inet", "net.ipv4.conf.to-relay.arp_notify"),
+                                      ("native", "net.ipv6.conf.to-relay.ndisc_notify")])
+def test_next_hop_changes_its_mac(lab, relay, traffic, side, key):
+    """The router announces it, as all do; XDP believes the old one for a second at most."""
+    far = getattr(lab, side)
+    old = far.mac("to-relay").hex(":")
+    far.run(["sysctl", "-qw", key + "=1"])
+    try:
+        for mac in ("02:00:00:aa:bb:01", old):
+            far.run("ip link set to-relay address " + mac)
+            if side == "native":
+                far.run("ip -6 route replace 2001::/32 via 2a00:1::1")
+            traffic.again()
+            in_xdp(lab, relay, traffic)
+    finally:
+        far.run("ip link set to-relay address " + old)
+
+
+def test_service_address_goes_and_returns(lab, relay, traffic):
+    lab.relay.run("ip addr del 8.0.2.1/24 dev v4")
+    try:
+        said(lab, "service address 8.0.2.1 is gone from this host")
+        assert relay.json("status", "--no-rates")["service_here"] is False
+    finally:
+        lab.relay.run("ip addr add 8.0.2.1/24 dev v4")
+        lab.relay.run("ip route replace default via 8.0.2.254")
+    traffic.again()
+    said(lab, "service address 8.0.2.1 is back")
+    assert relay.json("status", "--no-rates")["service_here"] is True
+    in_xdp(lab, relay, traffic)
+
+
+@pytest.mark.parametrize("dev", ["v4", "v6"])
+def test_an_interface_is_deleted_and_made_anew(lab, relay, traffic, dev):
+    lab.relay.run("ip link del " + dev)
+    said(lab, "%s is gone: XDP will be back with it" % dev)
+    assert nic(relay, dev)["state"] == "gone"
+    far = lab.inet if dev == "v4" else lab.native
+    lab.wire(far, "to-relay", lab.relay, dev)
+    if dev == "v4":
+        far.run("ip addr add 8.0.2.254/24 dev to-relay")
+        lab.relay.run("ip addr add 8.0.2.1/24 dev v4")
+        lab.relay.run("ip route add default via 8.0.2.254")
+    else:
+        far.run("ip addr add 2a00:1::2/64 dev to-relay nodad")
+        far.run("ip -6 route add 2001::/32 via 2a00:1::1")
+        lab.relay.run("ip addr add 2a00:1::1/64 dev v6 nodad")
+        lab.relay.run("ip -6 route add default via 2a00:1::2")
+    traffic.again()  # by the daemon, until the program is there again
+    assert nic(relay, dev)["state"] == "up" and attached(lab, dev)[0] == 1
+    in_xdp(lab, relay, traffic)

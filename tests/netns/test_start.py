@@ -107,18 +107,35 @@ def test_driver_without_xdp(lab):
     assert "no XDP: set mode = auto or generic" in text
 
 
-def test_mtu_too_large_for_the_driver(lab):
-    with jumbo(lab):
-        text = refused(lab)
-    assert "ip link set dev v6 mtu 1500" in text
+def test_jumbo_frames_take_the_program_that_knows_of_several_buffers(lab):
+    with jumbo(lab), Navalis(lab, "native") as relay:
+        assert "v6: XDP native, frames in several buffers" in lab.log("navalisd")
+        assert [(n["mode"], n["frags"]) for n in relay.json("status")["nics"]] == [("native", False), ("native", True)]
+        c, native = lab.clients[0], fresh_native()
+        for size in (0, 1232):
+            assert lab.native.ping(c.address, src=native, count=5, size=size)[1] == 5
+        assert relay.json("status")["forwarded"]["xdp"]["encap"] > 5
+        # a jumbo frame is longer than the tunnel
+        out = lab.native.run(["ping", "-6", "-M", "do", "-c", "1", "-W", "1", "-s", "8000", "-I", native, c.address], check=False)
+        assert "mtu" in (out.stdout + out.stderr)
 
 
-def test_auto_falls_back_to_generic_and_says_so(lab):
-    with jumbo(lab), Navalis(lab, "auto") as relay:
-        assert "generic mode is several times slower" in lab.log("navalisd")
-        assert [n["mode"] for n in relay.json("status")["nics"]] == ["native", "generic"]
-        c = lab.clients[0]
-        assert lab.native.ping(c.address, src=fresh_native(), count=3)[1] == 3
+def test_auto_is_one_mode_for_all_nics(lab):
+    """A native program cannot send through a NIC without XDP, and nobody would count the loss."""
+    lab.relay.run("ip link add name plain type bridge")
+    try:
+        with Navalis(lab, "auto", interfaces="v4 v6 plain") as relay:
+            assert "generic XDP on all NICs, which is several times slower: the driver of plain has no XDP" in lab.log("navalisd")
+            assert [n["mode"] for n in relay.json("status")["nics"]] == ["generic"] * 3
+            c, native = lab.clients[0], fresh_native()
+            assert lab.native.ping(c.address, src=native, count=3)[1] == 3
+            relay.stop()
+            relay.start()  # it does not try native mode again: that would lose packets
+            assert "no native XDP at an earlier start" in lab.log("navalisd")
+            assert lab.native.ping(c.address, src=native, count=3)[1] == 3
+            assert relay.json("status")["forwarded"]["xdp"]["encap"] >= 5
+    finally:
+        lab.relay.run("ip link del plain")
 
 
 def test_a_table_of_another_size_is_refused(lab):

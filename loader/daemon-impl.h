@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The daemon's parts: what daemon.c, upkeep.c and orders.c share and nobody else sees. */
+#ifndef NAVALISD_DAEMON_IMPL_H
+#define NAVALISD_DAEMON_IMPL_H
+
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#include "daemon.h"
+#include "io/control.h"
+#include "io/datapath.h"
+#include "io/netlink.h"
+#include "io/udp.h"
+
+struct daemon {
+	const char *path;      /* of the configuration; not owned */
+	struct config *config;
+	struct nav_config policy;
+	struct nav_own own;
+	struct cookie_keys cookies;
+	struct table table;
+	struct relay *relay;
+
+	struct datapath *datapath;
+	struct nav_daemon *page; /* what navalisctl sees */
+	const struct nav_meta *meta;
+	struct netlink *netlink;
+	struct udp *udp;
+	struct control *control;
+	int tun;
+	sd_event *event;
+
+	__u64 second_ms;        /* when the work of each second is due */
+	__u64 look_ms;          /* when to look at the network again, changed or not */
+	__u64 looked_ms;        /* when that was last done */
+	int network_changed;    /* NETLINK_*, since then */
+	struct in6_addr source; /* of ICMPv6 errors; unspecified: none to be had */
+	__u8 packet[65536] __attribute__((aligned(8)));
+};
+
+static inline __u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (__u64)t.tv_sec * 1000000000 + (__u64)t.tv_nsec;
+}
+
+static inline struct relay_time now_of(const struct daemon *d)
+{
+	__u64 ns = now_ns();
+
+	return (struct relay_time){ ns / 1000000, nav_units(&d->meta->clock, ns) };
+}
+
+/* ---- daemon.c --------------------------------------------------------------------------------- */
+
+/* What cannot work says so in a sentence, and touches nothing. */
+int daemon_check(const struct config *c, struct error *e);
+
+struct relay_settings daemon_settings(const struct config *c);
+void daemon_log_nics(const struct daemon *d);
+void daemon_log_warning(struct error *warning);
+
+/* ---- upkeep.c --------------------------------------------------------------------------------- */
+
+/* Who we are, and what is around us, as the network is now. */
+void upkeep_look(struct daemon *d);
+
+/* Keys of the bubbles' cookies, made in time. */
+void upkeep_cookies(struct daemon *d, __u64 units);
+
+/* The work of each tick, beside packets. */
+void upkeep(struct daemon *d, struct relay_time now);
+
+/* ---- orders.c --------------------------------------------------------------------------------- */
+
+/* Loads the configuration again: all of it, or nothing changes. 0, or negative errno with why. */
+int orders_reload(struct daemon *d, struct config_changes *changes, char *why, size_t size);
+
+/* For the control socket. */
+struct json_object *orders_answer(void *daemon, struct json_object *request);
+
+#endif

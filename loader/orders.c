@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What an operator orders while the daemon runs: reload, flush, and a look at who is not proven. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <systemd/sd-daemon.h>
+
+#include "daemon-impl.h"
+
+#define SHOWN 10000 /* unproven clients in one answer */
+
+/* Exit codes of navalisctl. */
+enum { FAILED = 1, USAGE = 2 };
+
+/* ---- reload ---------------------------------------------------------------------------------- */
+
+/* Every line that is wrong with it goes to the log, the first of them to why. */
+static int load_again(struct daemon *d, struct config **ret, char *why, size_t size)
+{
+	char *text = NULL, *save = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	int err;
+
+	if (!f)
+		return -ENOMEM;
+	err = config_load(d->path, f, ret);
+	fclose(f);
+	if (err) {
+		snprintf(why, size, "%.*s", (int)strcspn(text, "\n"), text);
+		for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+			log_line(LOG_LEVEL_ERR, "reload: %s", line);
+	}
+	free(text);
+	return err;
+}
+
+static bool same_program(const struct daemon *d, const struct config *c,
+			 const struct nav_config *policy)
+{
+	return !memcmp(policy, &d->policy, sizeof(*policy)) && c->mode == d->config->mode &&
+	       c->n_interfaces == d->config->n_interfaces &&
+	       !memcmp(c->interfaces, d->config->interfaces, sizeof(c->interfaces));
+}
+
+static int try_config(struct daemon *d, struct config *c, struct config_changes *changes,
+		      struct error *e)
+{
+	struct nav_config *policy = calloc(1, sizeof(*policy));
+	struct error warning = { "" };
+	int err = policy ? config_compare(d->config, c, changes) : -ENOMEM;
+
+	if (err)
+		error_set(e, err, "out of memory");
+	if (!err && changes->restart)
+		err = error_set(e, -EBUSY, "%s cannot change while running: restart navalisd (proven "
+				"clients are forwarded meanwhile)", changes->restart);
+	if (!err) {
+		err = config_policy(c, &d->meta->clock, policy);
+		if (err)
+			error_set(e, err, "too many refused prefixes");
+	}
+	if (!err)
+		err = daemon_check(c, e);
+	if (!err && !same_program(d, c, policy))
+		err = datapath_attach(d->datapath, c, policy, &warning, e);
+	daemon_log_warning(&warning);
+	if (!err)
+		d->policy = *policy;
+	free(policy);
+	return err;
+}
+
+int orders_reload(struct daemon *d, struct config_changes *changes, char *why, size_t size)
+{
+	struct config *c = NULL;
+	struct error e = { "" };
+	int err;
+
+	sd_notify(0, "RELOADING=1");
+	*changes = (struct config_changes){ 0 };
+	err = load_again(d, &c, why, size);
+	if (!err) {
+		err = try_config(d, c, changes, &e);
+		if (err) {
+			snprintf(why, size, "%s", e.text);
+			log_line(LOG_LEVEL_ERR, "reload: %s", e.text);
+			free(c);
+		}
+	}
+	if (err) {
+		log_line(LOG_LEVEL_ERR, "reload refused: the configuration in force stays as it is");
+		d->page->refused_ns = now_ns();
+	} else {
+		const struct relay_settings settings = daemon_settings(c);
+
+		free(d->config);
+		d->config = c;
+		log_set_level(c->log_level);
+		relay_set(d->relay, &settings);
+		relay_enforce(d->relay);
+		upkeep_look(d);
+		d->page->laboratory = c->laboratory;
+		d->page->loaded_ns = now_ns();
+		d->page->refused_ns = 0;
+		d->page->reloads++;
+		log_line(LOG_LEVEL_INFO, "reloaded: %u keys changed", changes->n);
+	}
+	sd_notify(0, "READY=1");
+	return err;
+}
+
+static struct json_object *answer_reload(struct daemon *d)
+{
+	struct json_object *result, *list;
+	struct config_changes changes;
+	char why[1024];
+
+	if (orders_reload(d, &changes, why, sizeof(why)))
+		return control_error(FAILED, why);
+	result = json_object_new_object();
+	list = json_object_new_array();
+	for (__u32 i = 0; i < changes.n; i++)
+		json_object_array_add(list, json_object_new_string(changes.name[i]));
+	json_object_object_add(result, "changed", list);
+	json_object_object_add(result, "generation", json_object_new_int64(d->page->reloads));
+	return control_result(result);
+}
+
+/* ---- flush ----------------------------------------------------------------------------------- */
+
+/* An order to forget clients; those that all of its filters fit. */
+struct flush_order {
+	__be32 server, server_mask, address, address_mask;
+	struct in6_addr client;
+	bool one_client, any_filter, all, dry_run;
+};
+
+static bool parse_net(const char *text, __be32 *net, __be32 *mask)
+{
+	char copy[32], *slash, *end;
+	unsigned long len = 32;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	slash = strchr(copy, '/');
+	if (slash) {
+		*slash++ = '\0';
+		len = strtoul(slash, &end, 10);
+		if (!*slash || *end || len > 32)
+			return false;
+	}
+	if (inet_pton(AF_INET, copy, net) != 1)
+		return false;
+	*mask = len ? BE32(~0U << (32 - len)) : 0;
+	*net &= *mask;
+	return true;
+}
+
+/* The first thing in the request that is not understood, or NULL. */
+static const char *parse_flush(struct json_object *request, struct flush_order *o)
+{
+	json_object_object_foreach(request, name, value) {
+		const char *text = json_object_get_string(value);
+		bool known = true;
+
+		if (!strcmp(name, "server"))
+			known = o->any_filter = parse_net(text, &o->server, &o->server_mask);
+		else if (!strcmp(name, "address"))
+			known = o->any_filter = parse_net(text, &o->address, &o->address_mask);
+		else if (!strcmp(name, "client"))
+			known = o->any_filter = o->one_client = inet_pton(AF_INET6, text, &o->client) == 1;
+		else if (!strcmp(name, "all"))
+			o->all = json_object_get_boolean(value);
+		else if (!strcmp(name, "dry_run"))
+			o->dry_run = json_object_get_boolean(value);
+		else
+			known = !strcmp(name, "verb");
+		if (!known)
+			return name;
+	}
+	return o->any_filter || o->all ? NULL : "filter (there is none: say all)";
+}
+
+static bool fits(void *data, const struct in6_addr *client, struct endpoint4 at)
+{
+	const struct flush_order *o = data;
+
+	return (teredo_server(client) & o->server_mask) == o->server &&
+	       (at.addr & o->address_mask) == o->address &&
+	       (!o->one_client || in6_equal(client, &o->client));
+}
+
+static struct json_object *answer_flush(struct daemon *d, struct json_object *request)
+{
+	struct json_object *result;
+	struct flush_order o = { 0 };
+	const char *wrong = parse_flush(request, &o);
+	char text[128];
+	__u32 n;
+
+	if (wrong) {
+		snprintf(text, sizeof(text), "flush: %s is not understood", wrong);
+		return control_error(USAGE, text);
+	}
+	n = relay_flush(d->relay, fits, &o, o.dry_run);
+	if (!o.dry_run)
+		log_line(LOG_LEVEL_INFO, "flush: %u proven clients forgotten on order", n);
+	result = json_object_new_object();
+	json_object_object_add(result, "flushed", json_object_new_int64(n));
+	json_object_object_add(result, "dry_run", json_object_new_boolean(o.dry_run));
+	return control_result(result);
+}
+
+/* ---- who is not proven ----------------------------------------------------------------------- */
+
+struct listing {
+	struct json_object *list;
+	__u64 now_ms;
+	bool truncated;
+};
+
+static bool list_peer(void *data, struct peer *peer)
+{
+	static const char *const states[PEER_STATE_MAX] = {
+		[PEER_PROBE] = "probe", [PEER_QUIET] = "quiet", [PEER_SILENT] = "silent", [PEER_WEAK] = "weak",
+	};
+	struct listing *l = data;
+	struct json_object *o;
+	char text[INET6_ADDRSTRLEN];
+
+	l->truncated = json_object_array_length(l->list) == SHOWN;
+	if (l->truncated)
+		return false;
+	o = json_object_new_object();
+	inet_ntop(AF_INET6, &peer->addr, text, sizeof(text));
+	json_object_object_add(o, "address", json_object_new_string(text));
+	json_object_object_add(o, "state", json_object_new_string(states[peer->state]));
+	json_object_object_add(o, "bubbles", json_object_new_int(peer->bubbles));
+	json_object_object_add(o, "for_ms", json_object_new_uint64(l->now_ms - peer->since_ms));
+	json_object_object_add(o, "kept_bytes", json_object_new_int(peer->kept ? peer->kept_len : 0));
+	json_object_array_add(l->list, o);
+	return true;
+}
+
+static struct json_object *answer_pending(struct daemon *d)
+{
+	struct listing l = { json_object_new_array(), now_of(d).ms, false };
+	struct json_object *result = json_object_new_object();
+
+	relay_each_unproven(d->relay, list_peer, &l);
+	json_object_object_add(result, "pending", l.list);
+	json_object_object_add(result, "truncated", json_object_new_boolean(l.truncated));
+	return control_result(result);
+}
+
+struct json_object *orders_answer(void *daemon, struct json_object *request)
+{
+	const char *verb = json_object_get_string(json_object_object_get(request, "verb"));
+
+	if (verb && !strcmp(verb, "reload"))
+		return answer_reload(daemon);
+	if (verb && !strcmp(verb, "flush"))
+		return answer_flush(daemon, request);
+	if (verb && !strcmp(verb, "pending"))
+		return answer_pending(daemon);
+	return control_error(USAGE, "verbs are reload, flush and pending");
+}
