@@ -91,6 +91,16 @@ static void obey(struct caller *c)
 	json_object_put(request);
 }
 
+/* The rest is read as well: with it unread the answer would be lost at the end of the connection. */
+static void refuse_long(struct caller *c)
+{
+	char rest[REQUEST];
+
+	while (recv(c->fd, rest, sizeof(rest), 0) > 0)
+		;
+	give(c, control_error(2, "the request is too long"));
+}
+
 static void read_request(struct caller *c)
 {
 	ssize_t n = recv(c->fd, c->request + c->n_request, REQUEST - 1 - c->n_request, 0);
@@ -104,7 +114,7 @@ static void read_request(struct caller *c)
 	if (strchr(c->request, '\n'))
 		obey(c);
 	else if (c->n_request == REQUEST - 1)
-		give(c, control_error(2, "the request is too long"));
+		refuse_long(c);
 }
 
 static void write_answer(struct caller *c)

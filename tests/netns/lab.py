@@ -359,7 +359,7 @@ class Navalis:
         self.stop()
         self.detach()
 
-    def start(self):
+    def start(self, program=None):
         path = os.path.join(self.lab.dir, "notify")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -367,8 +367,8 @@ class Navalis:
             notify.bind(path)
             notify.settimeout(0.1)
             self.process = self.lab.start(
-                self.lab.relay, ["env", "NOTIFY_SOCKET=" + path, BUILD + "/navalisd",
-                                 "--config", self.conf], "navalisd")
+                self.lab.relay, ["env", "NOTIFY_SOCKET=" + path,
+                                 program or BUILD + "/navalisd", "--config", self.conf], "navalisd")
 
             def ready():
                 if self.process.poll() is not None:

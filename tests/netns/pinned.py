@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The pinned table of an instance, written past the daemon: for tests that need many clients at once."""
+import ctypes
+import mmap
+import os
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../pkts"))
+from teredo import address, table_hash, v6  # noqa: E402
+
+_libc = ctypes.CDLL(None, use_errno=True)
+BPF_MAP_LOOKUP, BPF_OBJ_GET, NR_BPF = 1, 7, 321 if os.uname().machine == "x86_64" else 280
+
+
+def _bpf(cmd, attr):
+    buf = ctypes.create_string_buffer(attr.ljust(128, b"\0"))
+    fd = _libc.syscall(NR_BPF, cmd, buf, 128)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "bpf %d" % cmd)
+    return fd
+
+
+class Table:
+    """struct nav_meta and the buckets of struct client, as abi.h and table.h lay them out."""
+
+    def __init__(self, instance):
+        folder = "/sys/fs/bpf/" + instance
+        meta = ctypes.create_string_buffer(4096)
+        key = ctypes.create_string_buffer(4)
+        self._path = ctypes.create_string_buffer((folder + "/meta").encode())
+        fd = _bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(self._path), 0, 0))
+        _bpf(BPF_MAP_LOOKUP, struct.pack("<IIQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(meta)))
+        os.close(fd)
+        _, self.abi, self.buckets, _ = struct.unpack_from("<IIII", meta.raw)
+        self.tick, self.offset, self.shift, _ = struct.unpack_from("<QqII", meta.raw, 16)
+        self.seed = struct.unpack_from("<QQQ", meta.raw, 40)
+        self._path = ctypes.create_string_buffer((folder + "/clients").encode())
+        fd = _bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(self._path), 0, 0))
+        self.memory = mmap.mmap(fd, self.buckets * 64)
+        os.close(fd)
+
+    def stamp(self):
+        return ((time.monotonic_ns() - self.offset) // self.tick >> self.shift) << 1 & 0xFFFFFFFF
+
+    def fill(self, n):
+        """n proven clients, heard of now. Returns their addresses."""
+        used, made, i = [0] * self.buckets, [], 0
+        stamp = struct.pack("<I", self.stamp())
+        while len(made) < n:
+            i += 1
+            a = address("8.0.1.1", "9.%d.%d.%d" % (i >> 14 & 255, i >> 6 & 255, i & 63), 1024 + i % 60000, i & 0x3CFF)
+            h = table_hash(self.seed, a)
+            for b in (h & (self.buckets - 1), h >> 32 & (self.buckets - 1)):
+                if used[b] < 4:
+                    raw = v6(a)
+                    at = b * 64 + used[b] * 16
+                    self.memory[at:at + 16] = raw[8:] + raw[4:8] + stamp
+                    used[b] += 1
+                    made.append(a)
+                    break
+        return made
