@@ -46,6 +46,12 @@ static __u16 proof_time(struct relay_time now)
 	return (__u16)(now.ms / PROOF_MS);
 }
 
+/* It has just answered: it may be asked again as soon as there is a reason. */
+static struct proof proof_given(struct relay_time now)
+{
+	return (struct proof){ proof_time(now), (__u16)(proof_time(now) - ICMP_PAUSE) };
+}
+
 /* Held by every client in table and map: by where it is, in host memory order. */
 static void caps_hold(struct relay *r, __be32 addr, bool hold)
 {
@@ -403,7 +409,7 @@ static void drop_remapped(struct relay *r, const struct in6_addr *client, const 
 static enum reason admit_remapped(struct relay *r, const struct in6_addr *client,
 				  struct endpoint4 from, struct relay_time now)
 {
-	struct remapped m = { from, stamp_of(now.units), { proof_time(now), proof_time(now) } }, old;
+	struct remapped m = { from, stamp_of(now.units), proof_given(now) }, old;
 	bool known = r->remap.find(r->remap.data, client, &old);
 	enum reason reason;
 
@@ -445,7 +451,7 @@ static enum reason admit(struct relay *r, const struct in6_addr *client, struct 
 		return R_TABLE_FULL;
 	if (!err)
 		caps_hold(r, from.addr, true);
-	*table_proof(r->table, c) = (struct proof){ proof_time(now), proof_time(now) };
+	*table_proof(r->table, c) = proof_given(now);
 	return R_PROVEN;
 }
 

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Laboratories shared by the tests of a module, and the relay in both of its ways to run."""
 import os
+import subprocess
 import sys
+import time
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import lab as laboratory  # noqa: E402
+
+ONE_WAY = os.path.join(laboratory.ROOT, "tests/netns/one_way.py")
+ONE_WAY_S = float(os.environ.get("ONE_WAY_S", 600))
 
 
 def pytest_collection_modifyitems(items):
@@ -40,3 +45,21 @@ def hits(relay):
     with open(os.environ.get("NAVALIS_HITS", os.devnull), "a") as f:
         for r in relay.json("drops")["reasons"]:
             f.write(r["reason"] + "\n")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_way(request):
+    """Started with the first test of this folder and judged by the last: ten minutes beside all others."""
+    if not any("ten_minutes" in i.name for i in request.session.items):
+        yield None
+        return
+    with laboratory.Lab(("restricted", "symmetric")) as lab, laboratory.Navalis(lab, "native", instance="nvo%d" % os.getpid()) as relay:
+        pairs = []
+        for c in lab.clients:
+            receiver = c.ns.popen([sys.executable, ONE_WAY, "receive", c.address], stdout=subprocess.PIPE, text=True)
+            assert receiver.stdout.readline() == "ready\n"
+            sender = lab.native.popen([sys.executable, ONE_WAY, "send", laboratory.fresh_native(), c.address, str(ONE_WAY_S)],
+                                      stdout=subprocess.PIPE, text=True)
+            lab.processes += [sender, receiver]
+            pairs.append((sender, receiver))
+        yield lab, relay, pairs, time.monotonic()

@@ -158,7 +158,9 @@ class Client:
 class Lab:
     """The namespaces and all processes in them; a context manager that leaves nothing behind."""
 
-    def __init__(self, clients=("restricted",), server=True, one_nic=False):
+    def __init__(self, clients=("restricted",), server=True, one_nic=False, relay_nat=None):
+        self.relay_nat = relay_nat  # the relay itself is behind such a NAT
+        self.service = ("10.9.0.2" if relay_nat else SERVICE[0], SERVICE[1])
         self.one_nic = one_nic  # both sides of the relay on one NIC, whose router knows both
         self.interfaces = "v4" if one_nic else "v4 v6"
         self.tag = "nv%d.%d-" % (os.getpid(), next(_labs))  # two may stand side by side
@@ -232,13 +234,25 @@ class Lab:
         inet, relay, native, server = (self.ns(n) for n in ("inet", "relay", "native", "server"))
         for ns in (inet, relay, native, server):
             ns.forward()
-        self.wire(inet, "to-relay", relay, "v4")
         self.wire(inet, "to-server", server, "v4")
         self.wire(native, "to-server", server, "v6")
+        if self.relay_nat:
+            box = self.ns("relaynat")
+            box.forward()
+            self.wire(inet, "to-relay", box, "pub")
+            self.wire(box, "lan", relay, "v4")
+            box.run("ip addr add 8.0.2.1/24 dev pub")
+            box.run("ip route add default via 8.0.2.254")
+            box.run("ip addr add 10.9.0.1/24 dev lan")
+            relay.run("ip addr add 10.9.0.2/24 dev v4")
+            relay.run("ip route add default via 10.9.0.1")
+            self._nat(box, self.relay_nat, "8.0.2.1", "10.9.0.2")
+        else:
+            self.wire(inet, "to-relay", relay, "v4")
+            relay.run("ip addr add 8.0.2.1/24 dev v4")
+            relay.run("ip route add default via 8.0.2.254")
         inet.run("ip addr add 8.0.2.254/24 dev to-relay")
         inet.run("ip addr add 8.0.1.254/24 dev to-server")
-        relay.run("ip addr add 8.0.2.1/24 dev v4")
-        relay.run("ip route add default via 8.0.2.254")
         for a in ("8.0.1.1/24", "8.0.1.2/24"):
             server.run("ip addr add %s dev v4" % a)
         server.run("ip route add default via 8.0.1.254")
@@ -348,7 +362,7 @@ class Navalis:
         self.conf = os.path.join(lab.dir, "navalis.conf")
         with open(self.conf, "w") as f:
             f.write("[navalis]\ninstance = %s\ninterfaces = %s\nmode = %s\n[teredo]\nservice = %s:%d\n%s\n" %
-                    (self.instance, interfaces or lab.interfaces, mode, *SERVICE, extra))
+                    (self.instance, interfaces or lab.interfaces, mode, *lab.service, extra))
         if start:
             self.start()
 
