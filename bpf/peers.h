@@ -21,9 +21,9 @@ static __always_inline bool peer_in_table(struct peer *p, const struct in6_addr 
 	const __be32 server = teredo_server(addr);
 	const __u64 hash = table_hash(&cfg.seed, id, server);
 
-	/* the first bucket again: the client may have moved there while we looked at the second */
-	for (int turn = 0; turn < 3; turn++) {
-		__u32 n = (__u32)(turn == 1 ? hash >> 32 : hash) & cfg.bucket_mask;
+	/* both buckets again: the client may have moved while we looked */
+	for (int turn = 0; turn < 4; turn++) {
+		__u32 n = (__u32)(turn & 1 ? hash >> 32 : hash) & cfg.bucket_mask;
 		struct bucket *b = bpf_map_lookup_elem(&clients, &n);
 		struct client *c = b ? bucket_find(b, id, server) : NULL;
 

@@ -6,7 +6,8 @@
  * is the value of a pinned, mmapable BPF array, so that it outlives the daemon and can be scanned
  * without a system call.
  *
- * Who writes what, and in which order
+ * THE PAGE: who writes what, in which order, and what happens when something ends or begins.
+ * tests/bpf/stress.c holds it for a minute on all CPUs, tests/netns/ the rest.
  *
  *   id, server   the daemon alone. To insert: server, stamp, then id (release). To remove: id = 0.
  *                To move: write the new place as for an insert, clear the old id, and carry over a
@@ -15,16 +16,27 @@
  *                writers agree on it. The bit «sent», and clearing it: compare-and-swap only, so
  *                that it never puts back an older time.
  *
+ *   proof        the daemon alone, in memory of its own beside the table; it moves with its client.
+ *
  * A reader finds id, then server, then reads stamp, then looks at id once more: a slot given to
  * another client in between counts as a miss. The endpoint to send to comes from the packet's own
  * address, never from the table, so no race can send to another client.
- * A reader that finds nothing looks into its first bucket again: a client that was moved from the
- * second to the first while it looked is not missed.
+ * A reader that finds nothing looks into both buckets once more: a client that was moved while it
+ * looked is not missed, unless it moved there and back and there again between the loads of one
+ * reader. That packet would take the slow path, where there are no races: the daemon knows it.
  *
- * kill -9, restart   nothing is lost: the new daemon maps the same memory and goes on
- * XDP alone          entries age and die by their stamp; no new ones come
- * reload, upgrade    a program of the same layout uses the same array
- * detach             the pin goes, and with it the memory
+ * start      the array is made, all zero, and pinned; its seed and clock lie in the map meta, which
+ *            is pinned last: whoever finds meta finds all maps. The lock of the instance, held for
+ *            life, makes the daemon the only writer
+ * kill -9    the array stays with its pin and with the attached program. Entries age and die by
+ *            their stamp; no new ones come. A move may be cut short: the client then stands in both
+ *            of its buckets, with the same bytes, and either serves
+ * restart    the daemon checks the layout of every map (another one is refused, not converted), maps
+ *            the same memory, clears second copies, and goes on. Proofs count as given anew
+ * reload     another program over the same array; policy_client() is asked again for every entry
+ * upgrade    a restart of another build with the same layout; bpf_link_update() loses no packet
+ * NIC loss   its link dies with it; the array does not notice. The program comes back with the NIC
+ * detach     links first, then pins: with the last reference the memory goes
  */
 #ifndef NAVALIS_TABLE_H
 #define NAVALIS_TABLE_H

@@ -135,8 +135,8 @@ static void *read_clients(void *data)
 		__u32 moves = __atomic_load_n(&t->moves, __ATOMIC_SEQ_CST);
 		struct client *c = NULL;
 
-		for (int turn = 0; turn < 3 && !c; turn++)
-			c = bucket_find(&memory[(turn == 1 ? h >> 32 : h) & t->mask], id_of(i), i & 3);
+		for (int turn = 0; turn < 4 && !c; turn++)
+			c = bucket_find(&memory[(turn & 1 ? h >> 32 : h) & t->mask], id_of(i), i & 3);
 		if (!c && __atomic_load_n(&t->moves, __ATOMIC_SEQ_CST) == moves)
 			missed++;
 	}

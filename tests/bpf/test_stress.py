@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The page of the table in include/navalis/table.h, held for a minute on all CPUs at once."""
+import json
+import os
+import subprocess
+
+from xdp import BUILD
+
+SECONDS = int(os.environ.get("STRESS_S", 60))
+
+
+def test_a_minute_of_insert_move_delete_and_stamp_on_all_cpus(machine):
+    p = subprocess.run(["nsenter", "--net=/run/netns/" + machine.ns, BUILD + "/tests/bpf/stress",
+                        *map(str, machine.nics), str(SECONDS)], capture_output=True, text=True)
+    assert p.returncode == 0, p.stderr
+    result = json.loads(p.stdout)
+    print("\n%d s: %s" % (SECONDS, result))
+    assert result["looks"] > SECONDS * 10000 and result["moves"] > SECONDS * 1000
+    assert result["missed"] == result["wrong"] == result["failed"] == 0, result
