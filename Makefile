@@ -8,6 +8,7 @@ VERSION := 0.1
 CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 PYTHON  := /usr/bin/python3
+SHELL   := /bin/bash
 V       ?= 0
 
 ifeq ($(V),0)
@@ -26,17 +27,23 @@ BPF_C     = $(CLANG) --target=bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werr
 DAEMON_LIBS := -lbpf -lmnl -linih -ljson-c -lcap-ng -lsystemd
 CTL_LIBS    := -lbpf -ljson-c -lmnl
 
+MAN     := $(patsubst %.in,$(B)/%,$(wildcard loader/man/*.in ctl/man/*.in))
+UNITS   := $(B)/loader/systemd/navalisd.service $(B)/loader/systemd/navalisd@.service
+TEXTS   := $(MAN) $(UNITS) $(B)/ctl/completion/navalisctl $(B)/navalis.conf.sample
+
 CORE   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/core/*.c)))
 DAEMON := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/*.c loader/io/*.c))) $(CORE)
 CTL    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard ctl/*.c)))
 TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c tests/netns/*.c)))
 
-.PHONY: all programs tests check check-unit check-bpf check-netns demo setup setup-build clean format
+.PHONY: all programs texts tests check check-unit check-bpf check-netns check-ctl demo setup setup-build \
+	install uninstall clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: programs
+all: programs texts
 programs: $(B)/navalisd $(B)/navalisctl
+texts: $(TEXTS)
 tests: $(TESTS)
 
 # make demo and make check are all that a bare machine needs: they install, build and run.
@@ -46,9 +53,9 @@ setup-build:
 	$(Q)scripts/setup build
 
 check: setup
-	$(Q)$(MAKE) --no-print-directory programs tests
+	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)B=$(B) $(PYTHON) -m pytest tests
-check-unit check-bpf check-netns: check-%: programs tests
+check-unit check-bpf check-netns check-ctl: check-%: all tests
 	$(Q)B=$(B) $(PYTHON) -m pytest tests/$*
 
 demo: setup
@@ -91,6 +98,56 @@ $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(CORE)
 $(B)/tests/netns/%: $(B)/tests/netns/%.o
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS)
+
+# ---- texts that are made from the lists of the programs
+
+$(MAN) $(B)/ctl/completion/navalisctl: $(B)/%: %.in scripts/generate loader/config.def ctl/verbs.def include/navalis/reasons.def
+	$(call say,TEXT)
+	@mkdir -p $(@D)
+	$(Q)scripts/generate fill $< > $@
+
+$(B)/navalis.conf.sample: scripts/generate loader/config.def
+	$(call say,TEXT)
+	$(Q)scripts/generate sample > $@
+
+# one unit, for the instance navalis and for named ones
+$(B)/loader/systemd/navalisd.service: CONFIG := navalis
+$(B)/loader/systemd/navalisd@.service: CONFIG := %i
+$(UNITS): loader/systemd/navalisd.service.in Makefile
+	$(call say,TEXT)
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@CONFIG@|$(CONFIG)|g' $< > $@
+
+# ---- installing: what the list says, and /etc/navalis/navalis.conf where there is none yet
+
+INSTALLED = sbin/navalisd:0755:$(B)/navalisd bin/navalisctl:0755:$(B)/navalisctl \
+	share/man/man8/navalisd.8:0644:$(B)/loader/man/navalisd.8 \
+	share/man/man5/navalis.conf.5:0644:$(B)/loader/man/navalis.conf.5 \
+	share/man/man8/navalisctl.8:0644:$(B)/ctl/man/navalisctl.8 \
+	share/bash-completion/completions/navalisctl:0644:$(B)/ctl/completion/navalisctl \
+	share/doc/navalis/navalis.conf.sample:0644:$(B)/navalis.conf.sample \
+	share/doc/navalis/README.md:0644:README.md \
+	lib/systemd/system/navalisd.service:0644:$(B)/loader/systemd/navalisd.service \
+	lib/systemd/system/navalisd@.service:0644:$(B)/loader/systemd/navalisd@.service \
+	lib/sysusers.d/navalis.conf:0644:loader/systemd/sysusers.conf
+
+install: all
+	$(Q)for f in $(INSTALLED); do \
+		IFS=: read -r to mode from <<< "$$f" && install -D -m $$mode "$$from" "$(DESTDIR)$(PREFIX)/$$to" || exit 1; \
+	done
+	$(Q)test -e $(DESTDIR)/etc/navalis/navalis.conf || \
+		install -D -m 0644 $(B)/navalis.conf.sample $(DESTDIR)/etc/navalis/navalis.conf
+
+# On this machine itself every instance is detached first; a running one is not taken away from under.
+uninstall: $(B)/navalis.conf.sample
+	$(Q)test -n "$(DESTDIR)" || scripts/detach-all $(PREFIX)/bin/navalisctl
+	$(Q)for f in $(INSTALLED); do rm -f "$(DESTDIR)$(PREFIX)/$${f%%:*}"; done
+	$(Q)rmdir "$(DESTDIR)$(PREFIX)/share/doc/navalis" 2>/dev/null || true
+	$(Q)if cmp -s $(B)/navalis.conf.sample $(DESTDIR)/etc/navalis/navalis.conf; then \
+		rm -f $(DESTDIR)/etc/navalis/navalis.conf; rmdir $(DESTDIR)/etc/navalis; \
+	elif test -e $(DESTDIR)/etc/navalis/navalis.conf; then \
+		echo "kept: $(DESTDIR)/etc/navalis/navalis.conf, which is yours"; \
+	fi
 
 format:
 	$(Q)git ls-files '*.c' '*.h' | grep -v skel | xargs clang-format -i

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * navalisctl clients. JSON: {"clients":[{"address","server","endpoint","flags","cone","age_ms",
- * "state","remapped"}…],"schema"}, streamed: memory does not grow with the table.
+ * "state","remapped"}…],"schema"}, streamed: memory does not grow with the table, unless it is sorted.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -9,36 +9,87 @@
 
 #include "ctl.h"
 
-struct filter {
-	__be32 server, net, mask;
-	const char *state, *field;
-	unsigned long limit, shown;
-};
-
+/* One client as it is shown. */
 struct shown {
 	struct in6_addr addr;
 	struct endpoint4 at;
-	__u32 stamp;
-	bool remapped;
+	__u64 age_ms;
+	bool live, remapped;
+};
+
+typedef int order(const struct shown *a, const struct shown *b);
+
+struct listing {
+	const struct ctl *c;
+	const struct maps *maps;
+	/* which */
+	struct net4 server, address;
+	struct in6_addr client;
+	bool one_client;
+	const char *state;
+	/* how */
+	const char *field;
+	order *sort;
+	bool reverse;
+	unsigned long limit, n_shown;
+	/* collected, to be sorted */
+	struct shown *list;
+	size_t n, size;
 };
 
 static const char *const fields[] = { "endpoint", "server", "flags", "age", "state", NULL };
 
-static const char *state_of(const struct maps *m, __u32 stamp)
-{
-	__u32 now = stamp_of(nav_units(&m->meta.clock, m->now_ns));
+/* ---- the orders to sort by ------------------------------------------------------------------- */
 
-	return stamp_young(stamp, now, m->daemon.life) ? "live" : "aged";
+static int compare(__u64 a, __u64 b)
+{
+	return a < b ? -1 : a > b;
 }
 
-static __u64 age_ms(const struct maps *m, __u32 stamp)
+static int by_address(const struct shown *a, const struct shown *b)
 {
-	__s32 age = stamp_age(stamp, stamp_of(nav_units(&m->meta.clock, m->now_ns)));
-
-	return nav_ms_of_units(&m->meta.clock, age > 0 ? (__u64)age : 0);
+	return memcmp(&a->addr, &b->addr, sizeof(a->addr));
 }
 
-static void show_field(const struct maps *m, const struct shown *s, const char *field)
+static int by_server(const struct shown *a, const struct shown *b)
+{
+	int d = compare(HOST32(teredo_server(&a->addr)), HOST32(teredo_server(&b->addr)));
+
+	return d ? d : by_address(a, b);
+}
+
+static int by_endpoint(const struct shown *a, const struct shown *b)
+{
+	int d = compare(HOST32(a->at.addr), HOST32(b->at.addr));
+
+	return d ? d : compare(HOST16(a->at.port), HOST16(b->at.port));
+}
+
+static int by_age(const struct shown *a, const struct shown *b)
+{
+	return compare(a->age_ms, b->age_ms);
+}
+
+static int by_state(const struct shown *a, const struct shown *b)
+{
+	int d = compare(!a->live, !b->live);
+
+	return d ? d : by_address(a, b);
+}
+
+static const char *const order_names[] = { "address", "server", "endpoint", "age", "state", NULL };
+static order *const orders[] = { by_address, by_server, by_endpoint, by_age, by_state };
+
+static int in_order(const void *a, const void *b, void *data)
+{
+	const struct listing *l = data;
+
+	return l->reverse ? l->sort(b, a) : l->sort(a, b);
+}
+
+/* ---- showing --------------------------------------------------------------------------------- */
+
+static void show_field(const struct shown *s, const char *field)
 {
 	printf("%s\t", text_in6(&s->addr).s);
 	if (!strcmp(field, "endpoint"))
@@ -48,131 +99,191 @@ static void show_field(const struct maps *m, const struct shown *s, const char *
 	else if (!strcmp(field, "flags"))
 		printf("%04x\n", HOST16(teredo_flags(&s->addr)));
 	else if (!strcmp(field, "age"))
-		printf("%.1f\n", (double)age_ms(m, s->stamp) / 1000);
+		printf("%.1f\n", (double)s->age_ms / 1000);
 	else
-		puts(state_of(m, s->stamp));
+		puts(s->live ? "live" : "aged");
 }
 
-static void show(const struct ctl *c, const struct maps *m, struct filter *f, const struct shown *s)
+static void show(struct listing *l, const struct shown *s)
 {
 	unsigned flags = HOST16(teredo_flags(&s->addr));
-	const char *state = state_of(m, s->stamp);
+	const char *state = s->live ? "live" : "aged";
 
-	if (f->shown >= f->limit || (f->server && teredo_server(&s->addr) != f->server) ||
-	    (s->at.addr & f->mask) != f->net || (f->state && strcmp(f->state, state)))
-		return;
-	if (f->field) {
-		show_field(m, s, f->field);
-	} else if (c->json) {
+	if (l->field) {
+		show_field(s, l->field);
+	} else if (l->c->json) {
 		printf("%s\n{\"address\":\"%s\",\"server\":\"%s\",\"endpoint\":\"%s\",\"flags\":%u,"
 		       "\"cone\":%s,\"age_ms\":%llu,\"state\":\"%s\",\"remapped\":%s}",
-		       f->shown ? "," : "", text_in6(&s->addr).s,
+		       l->n_shown ? "," : "", text_in6(&s->addr).s,
 		       text_in4(teredo_server(&s->addr)).s, text_endpoint(s->at).s, flags,
-		       flags & TEREDO_FLAG_CONE ? "true" : "false",
-		       (unsigned long long)age_ms(m, s->stamp), state, s->remapped ? "true" : "false");
+		       flags & TEREDO_FLAG_CONE ? "true" : "false", (unsigned long long)s->age_ms,
+		       state, s->remapped ? "true" : "false");
 	} else {
-		if (!f->shown)
+		if (!l->n_shown)
 			printf("%-39s %-15s %-21s %-5s %6s  %s\n", "CLIENT", "SERVER", "NAT ENDPOINT",
 			       "FLAGS", "AGE", "STATE");
 		printf("%-39s %-15s %-21s %04x%s %6s  %s%s\n", text_in6(&s->addr).s,
 		       text_in4(teredo_server(&s->addr)).s, text_endpoint(s->at).s, flags,
-		       flags & TEREDO_FLAG_CONE ? "C" : " ", text_age(age_ms(m, s->stamp)).s, state,
+		       flags & TEREDO_FLAG_CONE ? "C" : " ", text_age(s->age_ms).s, state,
 		       s->remapped ? ", symmetric NAT" : "");
 	}
-	f->shown++;
+	l->n_shown++;
 }
 
-static void walk(const struct ctl *c, const struct maps *m, struct filter *f)
+static bool wanted(const struct listing *l, const struct shown *s)
+{
+	return net4_has(&l->server, teredo_server(&s->addr)) && net4_has(&l->address, s->at.addr) &&
+	       (!l->one_client || in6_equal(&s->addr, &l->client)) &&
+	       (!l->state || !strcmp(l->state, s->live ? "live" : "aged"));
+}
+
+static bool collect(struct listing *l, const struct shown *s)
+{
+	if (l->n == l->size) {
+		size_t size = l->size ? 2 * l->size : 1024;
+		struct shown *more = realloc(l->list, size * sizeof(*more));
+
+		if (!more)
+			return false;
+		l->list = more;
+		l->size = size;
+	}
+	l->list[l->n++] = *s;
+	return true;
+}
+
+/* False: that is enough. */
+static bool take(struct listing *l, const struct in6_addr *addr, struct endpoint4 at, __u32 stamp,
+		 bool remapped)
+{
+	__u32 now = stamp_of(nav_units(&l->maps->meta.clock, l->maps->now_ns));
+	__s32 age = stamp_age(stamp, now);
+	struct shown s = { *addr, at, nav_ms_of_units(&l->maps->meta.clock, age > 0 ? (__u64)age : 0),
+			   stamp_young(stamp, now, l->maps->daemon.life), remapped };
+
+	if (!wanted(l, &s))
+		return true;
+	if (l->sort)
+		return collect(l, &s);
+	show(l, &s);
+	return l->n_shown < l->limit;
+}
+
+static void walk_remapped(struct listing *l)
 {
 	struct in6_addr key, *from = NULL;
 	struct remapped r;
 
-	for (__u32 i = 0; i < m->meta.buckets && f->shown < f->limit; i++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++) {
-			const struct client *e = &m->clients[i].client[k];
-			struct shown s = { teredo_addr_of(e->id, e->server), { 0 }, e->stamp, false };
-
-			s.at = teredo_mapped(&s.addr);
-			if (e->id)
-				show(c, m, f, &s);
-		}
-	while (f->shown < f->limit && !bpf_map_get_next_key(m->remapped, from, &key)) {
+	while (!bpf_map_get_next_key(l->maps->remapped, from, &key)) {
 		from = &key;
-		if (!bpf_map_lookup_elem(m->remapped, &key, &r)) {
-			struct shown s = { key, r.endpoint, r.stamp, true };
+		if (!bpf_map_lookup_elem(l->maps->remapped, &key, &r) &&
+		    !take(l, &key, r.endpoint, r.stamp, true))
+			return;
+	}
+}
 
-			show(c, m, f, &s);
+static void walk(struct listing *l)
+{
+	for (__u32 i = 0; i < l->maps->meta.buckets; i++)
+		for (int k = 0; k < BUCKET_CLIENTS; k++) {
+			const struct client *e = &l->maps->clients[i].client[k];
+			struct in6_addr addr = teredo_addr_of(e->id, e->server);
+
+			if (e->id && !take(l, &addr, teredo_mapped(&addr), e->stamp, false))
+				return;
 		}
-	}
+	walk_remapped(l);
 }
 
-static bool parse_net(char *text, struct filter *f)
+static void show_sorted(struct listing *l)
 {
-	char *slash = strchr(text, '/');
-	int len = 32;
-
-	if (slash) {
-		*slash++ = '\0';
-		len = atoi(slash);
-	}
-	if (len < 0 || len > 32 || inet_pton(AF_INET, text, &f->net) != 1)
-		return false;
-	f->mask = len ? BE32(~0U << (32 - len)) : 0;
-	f->net &= f->mask;
-	return true;
+	qsort_r(l->list, l->n, sizeof(*l->list), in_order, l);
+	for (size_t i = 0; i < l->n && l->n_shown < l->limit; i++)
+		show(l, &l->list[i]);
+	free(l->list);
 }
 
-static int options(struct ctl *c, struct filter *f)
+/* ---- options --------------------------------------------------------------------------------- */
+
+static int index_of(const char *word, const char *const *list)
 {
-	static const char *const names[] = { "--server", "--address", "--state", "--limit", NULL };
+	for (int i = 0; list[i]; i++)
+		if (!strcmp(list[i], word))
+			return i;
+	return -1;
+}
+
+/* One option with its value; false: it is not understood. */
+static bool option(struct listing *l, const char *name, const char *value)
+{
+	char *end;
+
+	if (!strcmp(name, "--limit")) {
+		l->limit = strtoul(value, &end, 10);
+		return *value != '-' && !*end && l->limit;
+	}
+	if (!strcmp(name, "--server"))
+		return parse_net4(value, &l->server);
+	if (!strcmp(name, "--address"))
+		return parse_net4(value, &l->address);
+	if (!strcmp(name, "--client"))
+		return l->one_client = inet_pton(AF_INET6, value, &l->client) == 1;
+	if (!strcmp(name, "--state")) {
+		l->state = value;
+		return !strcmp(value, "live") || !strcmp(value, "aged");
+	}
+	if (!strcmp(name, "--sort") && index_of(value, order_names) >= 0) {
+		l->sort = orders[index_of(value, order_names)];
+		return true;
+	}
+	return false;
+}
+
+static int options(struct ctl *c, struct listing *l)
+{
+	static const char *const names[] = { "--server", "--address", "--client", "--state", "--sort",
+					     "--reverse", "--limit", NULL };
 
 	for (int i = 0; i < c->argc; i++) {
-		char *name = c->argv[i], *value;
+		const char *name = c->argv[i], *value = i + 1 < c->argc ? c->argv[i + 1] : NULL;
 
 		if (*name != '-') {
-			for (const char *const *p = fields; *p; p++)
-				if (!strcmp(*p, name))
-					f->field = *p;
-			if (!f->field)
+			if (index_of(name, fields) < 0)
 				return ctl_fail(c, EXIT_USAGE, "no field «%s»: did you mean «%s»?", name,
 						nearest(name, fields));
-			continue;
+			l->field = fields[index_of(name, fields)];
+		} else if (!strcmp(name, "--reverse")) {
+			l->reverse = true;
+		} else if (value && option(l, name, value)) {
+			i++;
+		} else {
+			return ctl_fail_option(c, name, value, names);
 		}
-		value = i + 1 < c->argc ? c->argv[i + 1] : NULL;
-		if (!strcmp(name, "--limit") && value && atol(value) > 0)
-			f->limit = strtoul(value, NULL, 10);
-		else if (!strcmp(name, "--server") && value && inet_pton(AF_INET, value, &f->server) == 1)
-			;
-		else if (!strcmp(name, "--address") && value && parse_net(value, f))
-			;
-		else if (!strcmp(name, "--state") && value &&
-			 (!strcmp(value, "live") || !strcmp(value, "aged")))
-			f->state = value;
-		else
-			return ctl_fail(c, EXIT_USAGE, "%s %s: not understood; did you mean «%s»? "
-					"(navalisctl clients --help)", name, value ? value : "",
-					nearest(name, names));
-		i++;
 	}
+	if (l->reverse && !l->sort)
+		l->sort = by_address;
 	return EXIT_DONE;
 }
 
 int cmd_clients(struct ctl *c)
 {
-	struct filter f = { .limit = ~0UL };
+	struct listing l = { .c = c, .limit = ~0UL };
 	struct maps m;
-	int code = options(c, &f);
+	int code = options(c, &l);
 
 	if (!code)
 		code = maps_open(c, &m);
 	if (code)
 		return code;
+	l.maps = &m;
 	if (c->json)
 		fputs("{\"clients\":[", stdout);
-	walk(c, &m, &f);
+	walk(&l);
+	if (l.sort)
+		show_sorted(&l);
 	if (c->json)
 		printf("],\"schema\":%d}\n", JSON_SCHEMA);
-	else if (!f.shown && !f.field)
+	else if (!l.n_shown && !l.field)
 		puts("no clients");
 	maps_close(&m);
 	return EXIT_DONE;

@@ -149,6 +149,9 @@ static void remove_lock(struct removed *r)
 		say(r, "lock", path);
 	if (fd >= 0)
 		close(fd);
+	snprintf(path, sizeof(path), "/run/navalis/%s.sock", r->c->instance);
+	if (!unlink(path))
+		say(r, "socket", path);
 }
 
 int cmd_detach(struct ctl *c)
@@ -168,7 +171,7 @@ int cmd_detach(struct ctl *c)
 		return ctl_fail(c, EXIT_NOT_FOUND, "no instance %s on this host: nothing to remove",
 				c->instance);
 	/* maps that are not ours to read, or broken, are removed all the same */
-	quiet.json = false;
+	quiet.quiet = true;
 	if (!maps_open(&quiet, &m))
 		maps_close(&m);
 	if (m.alive && !force)

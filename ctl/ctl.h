@@ -16,6 +16,7 @@ enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_NO_DAEMON, EXIT_NOT_FOUND };
 struct ctl {
 	const char *instance;
 	bool json;
+	bool quiet; /* errors are not said */
 	int argc; /* what follows the verb */
 	char **argv;
 };
@@ -23,6 +24,9 @@ struct ctl {
 /* Says why on stderr, or with --json as {"error":…} on stdout. Returns code. */
 int ctl_fail(const struct ctl *c, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The same for an option or its value that is not understood: names the nearest of names. */
+int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const char *const *names);
 
 /* Prints the document, with its schema number, and frees it. Returns EXIT_DONE. */
 int ctl_print_json(struct json_object *o);
@@ -48,6 +52,30 @@ void maps_close(struct maps *m);
 /* Sums the CPUs' counters of a NIC: ret[NAV_COUNTERS]. */
 void maps_count(const struct maps *m, __u32 nic, struct nav_count *ret);
 
+/* ---- the daemon -------------------------------------------------------------------------------- */
+
+struct json_object *control_request(const char *verb);
+
+/*
+ * Sends a request, which is freed, and waits for its result, which is the caller's. EXIT_DONE, or an
+ * exit code after saying why.
+ */
+int control_order(const struct ctl *c, struct json_object *request, struct json_object **result);
+
+/* ---- IPv4 networks: zero fits all -------------------------------------------------------------- */
+
+struct net4 {
+	__be32 net, mask;
+};
+
+/* ADDRESS or ADDRESS/LENGTH. */
+bool parse_net4(const char *text, struct net4 *ret);
+
+static inline bool net4_has(const struct net4 *n, __be32 addr)
+{
+	return (addr & n->mask) == n->net;
+}
+
 /* ---- texts ------------------------------------------------------------------------------------ */
 
 struct text {
@@ -69,10 +97,8 @@ const char *mode_name(__u32 mode);
 
 /* ---- the verbs -------------------------------------------------------------------------------- */
 
-int cmd_status(struct ctl *c);
-int cmd_clients(struct ctl *c);
-int cmd_drops(struct ctl *c);
-int cmd_decode(struct ctl *c);
-int cmd_detach(struct ctl *c);
+#define V(name, usage, text) int cmd_##name(struct ctl *c);
+#include "verbs.def"
+#undef V
 
 #endif

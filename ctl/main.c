@@ -10,13 +10,9 @@ static const struct verb {
 	const char *name, *usage, *text;
 	int (*run)(struct ctl *c);
 } verbs[] = {
-	{ "status", "", "how the relay is: NICs, clients, rates, drops, balance", cmd_status },
-	{ "clients",
-	  "[--server V4] [--address V4[/LEN]] [--state live|aged] [--limit N] [FIELD]",
-	  "proven clients; FIELD: endpoint, server, flags, age or state, one client a line", cmd_clients },
-	{ "drops", "[--all]", "every reason with its count and its meaning", cmd_drops },
-	{ "decode", "ADDRESS", "what an IPv6 address says about its tunnel", cmd_decode },
-	{ "detach", "[--force]", "take the XDP program, maps, TUN and routes away", cmd_detach },
+#define V(name, usage, text) { #name, usage, text, cmd_##name },
+#include "verbs.def"
+#undef V
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -25,8 +21,32 @@ static void usage(FILE *out)
 {
 	fputs("Usage: navalisctl [--instance NAME] [--json] VERB …\n\n", out);
 	for (size_t i = 0; i < N_VERBS; i++)
-		fprintf(out, "  %-9s %s\n            %s\n", verbs[i].name, verbs[i].usage, verbs[i].text);
-	fputs("\nNAME is navalis unless given. --json works before and after the verb.\n", out);
+		fprintf(out, "  %-9s %s\n", verbs[i].name, verbs[i].text);
+	fputs("\nNAME is navalis unless given. --json works before and after the verb.\n"
+	      "navalisctl VERB --help says what a verb takes; navalisctl(8) has it all.\n", out);
+}
+
+/* Help is a document, too, to those who asked for one. */
+static int print_help(const struct ctl *c)
+{
+	struct json_object *o, *list;
+
+	if (!c->json) {
+		usage(stdout);
+		return EXIT_DONE;
+	}
+	o = json_object_new_object();
+	list = json_object_new_array();
+	for (size_t i = 0; i < N_VERBS; i++) {
+		struct json_object *v = json_object_new_object();
+
+		json_object_object_add(v, "verb", json_object_new_string(verbs[i].name));
+		json_object_object_add(v, "usage", json_object_new_string(verbs[i].usage));
+		json_object_object_add(v, "text", json_object_new_string(verbs[i].text));
+		json_object_array_add(list, v);
+	}
+	json_object_object_add(o, "verbs", list);
+	return ctl_print_json(o);
 }
 
 const char *nearest(const char *word, const char *const *list)
@@ -67,6 +87,8 @@ int ctl_fail(const struct ctl *c, int code, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	if (c->quiet)
+		return code;
 	if (c->json) {
 		struct json_object *o = json_object_new_object(), *e = json_object_new_object();
 
@@ -80,6 +102,15 @@ int ctl_fail(const struct ctl *c, int code, const char *format, ...)
 	return code;
 }
 
+int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const char *const *names)
+{
+	const char *best = nearest(name, names);
+
+	if (!strcmp(best, name))
+		return ctl_fail(c, EXIT_USAGE, "%s %s: no such value (see --help)", name, value ? value : "");
+	return ctl_fail(c, EXIT_USAGE, "%s is not understood: did you mean «%s»?", name, best);
+}
+
 static int run_verb(struct ctl *c, const char *name)
 {
 	const char *names[N_VERBS + 1] = { NULL };
@@ -89,12 +120,40 @@ static int run_verb(struct ctl *c, const char *name)
 		if (strcmp(verbs[i].name, name))
 			continue;
 		if (c->argc && !strcmp(c->argv[0], "--help")) {
+			if (c->json)
+				return print_help(c);
 			printf("Usage: navalisctl %s %s\n%s\n", verbs[i].name, verbs[i].usage, verbs[i].text);
 			return EXIT_DONE;
 		}
 		return verbs[i].run(c);
 	}
 	return ctl_fail(c, EXIT_USAGE, "no verb «%s»: did you mean «%s»?", name, nearest(name, names));
+}
+
+int cmd_version(struct ctl *c)
+{
+	struct json_object *o;
+	struct ctl quiet = *c;
+	struct maps m;
+	bool there;
+
+	if (c->argc)
+		return ctl_fail(c, EXIT_USAGE, "version takes nothing, not «%s»", c->argv[0]);
+	quiet.quiet = true;
+	there = !maps_open(&quiet, &m);
+	if (there)
+		maps_close(&m);
+	if (!c->json) {
+		printf("navalisctl %s, ABI %u\n", NAVALIS_VERSION, NAV_ABI);
+		if (there)
+			printf("instance %s: navalisd %s\n", c->instance, m.daemon.version);
+		return EXIT_DONE;
+	}
+	o = json_object_new_object();
+	json_object_object_add(o, "navalisctl", json_object_new_string(NAVALIS_VERSION));
+	json_object_object_add(o, "abi", json_object_new_int(NAV_ABI));
+	json_object_object_add(o, "navalisd", there ? json_object_new_string(m.daemon.version) : NULL);
+	return ctl_print_json(o);
 }
 
 /* Takes the options that may stand anywhere out of argv. */
@@ -127,15 +186,17 @@ int main(int argc, char **argv)
 	if (code)
 		return code;
 	if (!c.argc) {
+		if (c.json)
+			return ctl_fail(&c, EXIT_USAGE, "a verb is missing");
 		usage(stderr);
 		return EXIT_USAGE;
 	}
 	verb = *c.argv++;
 	c.argc--;
 	if (!strcmp(verb, "--help") || !strcmp(verb, "help")) {
-		usage(stdout);
+		code = print_help(&c);
 	} else if (!strcmp(verb, "--version")) {
-		puts("navalisctl " NAVALIS_VERSION);
+		code = cmd_version(&c);
 	} else {
 		code = run_verb(&c, verb);
 	}

@@ -358,7 +358,7 @@ class Navalis:
     def __init__(self, lab, mode="native", extra="", instance=None, start=True, interfaces=None):
         self.lab, self.mode = lab, mode
         self.instance = instance or "nv%d" % os.getpid()
-        self.process = None
+        self.process, self.wrap = None, []  # wrap: a command that starts it
         self.conf = os.path.join(lab.dir, "navalis.conf")
         with open(self.conf, "w") as f:
             f.write("[navalis]\ninstance = %s\ninterfaces = %s\nmode = %s\n[teredo]\nservice = %s:%d\n%s\n" %
@@ -379,9 +379,10 @@ class Navalis:
             os.unlink(path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(path)
+            os.chmod(path, 0o777)
             notify.settimeout(0.1)
             self.process = self.lab.start(
-                self.lab.relay, ["env", "NOTIFY_SOCKET=" + path,
+                self.lab.relay, [*self.wrap, "env", "NOTIFY_SOCKET=" + path,
                                  program or BUILD + "/navalisd", "--config", self.conf], "navalisd")
 
             def ready():

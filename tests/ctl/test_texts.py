@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is made from the lists: man pages, the sample configuration, the completion; and installing it all."""
+import os
+import re
+import subprocess
+import types
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+B = os.environ.get("B", "build")
+BUILD = os.path.join(ROOT, B)
+PAGES = {"navalisd.8": "loader/man", "navalis.conf.5": "loader/man", "navalisctl.8": "ctl/man"}
+
+generate = types.ModuleType("generate")
+generate.__file__ = os.path.join(ROOT, "scripts/generate")
+with open(generate.__file__) as f:
+    exec(compile(f.read(), generate.__file__, "exec"), generate.__dict__)
+
+
+def rendered(page):
+    p = subprocess.run(["mandoc", "-Tascii", os.path.join(BUILD, PAGES[page], page)], capture_output=True, text=True, check=True)
+    return re.sub(".\b", "", p.stdout)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_man_page_has_no_fault(page):
+    p = subprocess.run(["mandoc", "-Tlint", "-W", "warning", os.path.join(BUILD, PAGES[page], page)], capture_output=True, text=True)
+    assert (p.returncode, p.stdout) == (0, "")
+    assert "@" not in re.sub(r"navalisd@INSTANCE", "", rendered(page))
+
+
+def test_every_key_reason_and_verb_is_in_its_page():
+    conf, ctl = rendered("navalis.conf.5"), rendered("navalisctl.8")
+    keys, reasons, verbs = generate.keys(), generate.reasons(), generate.verbs()
+    assert len(keys) > 20 and len(reasons) > 70 and len(verbs) >= 10
+    for k in keys:
+        assert re.search(r"^ +%s\n" % k["name"], conf, re.M) or re.search(r"^ +%s  " % k["name"], conf, re.M), k
+    for r in reasons:
+        assert re.search(r"^ +%s\b" % r["name"], ctl, re.M), r
+    for v in verbs:
+        assert re.search(r"^ +%s\b" % v["name"], ctl, re.M), v
+    assert len(re.findall(r"Changes\s+with\s+a\s+restart\s+only", conf)) == sum(k["when"] == "RESTART" for k in keys)
+
+
+def test_the_usage_of_each_program_is_in_its_page():
+    usage = subprocess.run([BUILD + "/navalisd", "--help"], capture_output=True, text=True).stdout
+    page = rendered("navalisd.8")
+    for option in re.findall(r"--[a-z-]+", usage):
+        assert option in page, option
+    for v in generate.verbs():
+        text = subprocess.run([BUILD + "/navalisctl", v["name"], "--help"], capture_output=True, text=True).stdout
+        assert text == "Usage: navalisctl %s %s\n%s\n" % (v["name"], v["usage"], v["text"])
+
+
+def printed(path):
+    p = subprocess.run([BUILD + "/navalisd", "--config", path, "--print-config"], capture_output=True, text=True)
+    assert p.returncode == 0, p.stderr
+    return p.stdout
+
+
+def test_the_sample_is_a_configuration_and_its_defaults_are_the_defaults(tmp_path):
+    with open(BUILD + "/navalis.conf.sample") as f:
+        sample = f.read()
+    needed = {"#interfaces = enp1s0f0 enp1s0f1": "interfaces = a b", "#service = 192.0.2.1:3545": "service = 192.0.2.1"}
+    for a, b in needed.items():
+        assert sample.count(a) == 1
+        sample = sample.replace(a, b)
+    bare, full = tmp_path / "bare", tmp_path / "full"
+    bare.write_text(sample)
+    examples = ("#serve = ", "#refuse = ")
+    full.write_text("\n".join(l if l.startswith(examples) else re.sub(r"^#(\w+ =)", r"\1", l)
+                              for l in sample.splitlines()) + "\n")
+    assert printed(str(bare)) == printed(str(full))
+    assert full.read_text().count("\n") == sample.count("\n") and full.read_text() != sample
+
+
+def complete(*words):
+    script = '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _navalisctl; printf "%s\\n" "${COMPREPLY[@]}"'
+    p = subprocess.run(["bash", "-c", script, "-", os.path.join(BUILD, "ctl/completion/navalisctl"), "navalisctl", *words],
+                       capture_output=True, text=True, check=True)
+    assert p.stderr == ""
+    return p.stdout.split()
+
+
+def test_completion():
+    assert complete("cl") == ["clients"]
+    assert set(complete("")) >= {v["name"] for v in generate.verbs()}
+    assert complete("clients", "--so") == ["--sort"]
+    assert complete("clients", "--sort", "") == ["address", "server", "endpoint", "age", "state"]
+    assert complete("--json", "clients", "--state", "l") == ["live"]
+    assert complete("--instance", "x", "flush", "--d") == ["--dry-run"]
+    assert "endpoint" in complete("clients", "")
+    assert complete("clients", "--limit", "") == []
+
+
+def files(folder):
+    return sorted(os.path.relpath(os.path.join(d, f), folder) for d, _, fs in os.walk(folder) for f in fs)
+
+
+def test_install_and_uninstall(tmp_path):
+    dest = str(tmp_path)
+    make = ["make", "-s", "-C", ROOT, "B=" + B, "PREFIX=/usr", "DESTDIR=" + dest]
+    subprocess.run(make + ["install"], check=True, capture_output=True)
+    got = files(dest)
+    for f in ("usr/sbin/navalisd", "usr/bin/navalisctl", "usr/share/man/man8/navalisd.8", "usr/share/man/man5/navalis.conf.5",
+              "usr/share/bash-completion/completions/navalisctl", "usr/lib/systemd/system/navalisd.service",
+              "usr/lib/systemd/system/navalisd@.service", "usr/lib/sysusers.d/navalis.conf", "etc/navalis/navalis.conf"):
+        assert f in got, f
+    with open(dest + "/usr/lib/systemd/system/navalisd@.service") as f:
+        unit = f.read()
+    assert "ExecStart=/usr/sbin/navalisd --config /etc/navalis/%i.conf" in unit and "@" not in unit.replace("@system-service", "").replace("@resources", "")
+    assert subprocess.run([dest + "/usr/bin/navalisctl", "--version"], capture_output=True).returncode == 0
+    # what the operator wrote stays his, and a second install does not touch it
+    with open(dest + "/etc/navalis/navalis.conf", "a") as f:
+        f.write("# mine\n")
+    subprocess.run(make + ["install"], check=True, capture_output=True)
+    p = subprocess.run(make + ["uninstall"], check=True, capture_output=True, text=True)
+    assert files(dest) == ["etc/navalis/navalis.conf"] and "which is yours" in p.stdout
+    os.unlink(dest + "/etc/navalis/navalis.conf")
+    subprocess.run(make + ["install"], check=True, capture_output=True)
+    subprocess.run(make + ["uninstall"], check=True, capture_output=True)
+    assert files(dest) == []

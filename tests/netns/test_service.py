@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""navalisctl with no daemon, with many clients, at an uninstall; and the daemon as another user."""
+import os
+import re
+
+from lab import BUILD, ROOT, Navalis, fresh_native
+from pinned import Table
+
+HARDENED = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+bpf,+net_admin,+perfmon",
+            "--ambient-caps=-all,+bpf,+net_admin,+perfmon", "--bounding-set=-all,+bpf,+net_admin,+perfmon"]
+
+
+def test_orders_without_a_daemon_are_3_and_without_an_instance_4(lab):
+    with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
+        relay.stop(9)
+        for verb in ("reload", "pending", "flush --all"):
+            p = relay.ctl(*verb.split(), check=False)
+            assert p.returncode == 3 and "no navalisd runs as instance" in p.stderr
+        for verb in ("status", "clients", "stats", "drops"):
+            p = relay.ctl("--instance", "nothere", verb, check=False)
+            assert p.returncode == 4 and "no instance nothere on this host" in p.stderr
+        for verb in ("clients", "stats", "drops"):
+            assert relay.ctl(verb, check=False).returncode == 0
+        relay.detach()
+        assert not os.path.exists("/run/navalis/%s.sock" % relay.instance)
+
+
+def test_many_clients_are_streamed(lab):
+    with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
+        made = Table(relay.instance).fill(50000)
+        assert len(relay.json("clients")["clients"]) == 50000
+        assert sorted(relay.ctl("clients", "--sort", "address", "state").stdout.split()[::2]) == sorted(made)
+
+
+def test_uninstall_detaches_every_instance_that_nobody_runs(lab):
+    with Navalis(lab, "native", instance="nvt2%d" % os.getpid()) as relay:
+        run = [ROOT + "/scripts/detach-all", "/dev/stdin"]
+        # only this instance: others of this machine are not the test's
+        wrapper = "#!/bin/bash\n[ \"$2\" = %s ] || exit 0\nexec %s/navalisctl \"$@\"\n" % (relay.instance, BUILD)
+        path = os.path.join(lab.dir, "ctl")
+        with open(path, "w") as f:
+            f.write(wrapper)
+        os.chmod(path, 0o755)
+        run[1] = path
+        p = lab.relay.run(run, check=False)
+        assert p.returncode == 1 and "is running: stop it first" in p.stderr
+        relay.stop()
+        assert lab.relay.run(run).returncode == 0
+        assert not os.path.exists("/sys/fs/bpf/" + relay.instance) and "xdp" not in lab.relay.run("ip link").stdout
+
+
+def test_unprivileged_daemon_with_three_capabilities(lab):
+    """As the unit runs it: another user, who owns the folder of pins and /run/navalis is open to him."""
+    instance = "nvt3%d" % os.getpid()
+    folder = "/sys/fs/bpf/" + instance
+    os.makedirs("/run/navalis", exist_ok=True)
+    modes = {p: os.stat(p).st_mode & 0o7777 for p in ("/sys/fs/bpf", "/run/navalis", "/dev/net/tun")}
+    os.mkdir(folder, 0o700)
+    os.chown(folder, 65534, 65534)
+    os.chmod("/sys/fs/bpf", modes["/sys/fs/bpf"] | 0o111)
+    os.chmod("/run/navalis", 0o1777)
+    os.chmod("/dev/net/tun", 0o666)  # as udev makes it
+    os.chmod(lab.dir, 0o755)
+    try:
+        relay = Navalis(lab, "native", instance=instance, start=False)
+        relay.wrap = HARDENED
+        with relay:
+            c, native = lab.clients[0], fresh_native()
+            for _ in range(2):
+                relay.start()
+                with open("/proc/%d/status" % relay.process.pid) as f:
+                    status = f.read()
+                assert re.search(r"Uid:\t65534\t65534", status) and "CapEff:\t000000c000001000" in status
+                assert lab.native.ping(c.address, src=native, count=2)[1] == 2
+                assert relay.json("clients")["clients"]
+                # an attach that fails is undone, with no CAP_SYS_ADMIN to look for the old program
+                with open(relay.conf) as f:
+                    good = f.read()
+                with open(relay.conf, "w") as f:
+                    f.write(good.replace("interfaces = v4 v6", "interfaces = v4 v6 lo"))
+                assert relay.ctl("reload", check=False).returncode == 1
+                with open(relay.conf, "w") as f:
+                    f.write(good.replace("mode = native", "mode = generic"))
+                assert relay.ctl("reload").returncode == 0
+                with open(relay.conf, "w") as f:
+                    f.write(good)
+                assert relay.ctl("reload").returncode == 0
+                assert lab.native.ping(c.address, src=native, count=2)[1] == 2
+                relay.stop()
+    finally:
+        for path, mode in modes.items():
+            os.chmod(path, mode)
