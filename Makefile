@@ -19,13 +19,14 @@ endif
 ROOT     := $(dir $(abspath $(lastword $(MAKEFILE_LIST))))
 CFLAGS   ?= -O2 -g
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-CPPFLAGS += -Iinclude -I$(B)/bpf -Iloader -D_GNU_SOURCE -DNAVALIS_VERSION='"$(VERSION)"' -MMD -MP
+LIBXDP   := $(shell pkg-config --modversion libxdp 2>/dev/null)
+CPPFLAGS += -DLIBXDP_VERSION='"$(LIBXDP)"' -Iinclude -I$(B)/bpf -Iloader -D_GNU_SOURCE -DNAVALIS_VERSION='"$(VERSION)"' -MMD -MP
 ALL_C     = $(CC) -std=gnu11 $(WARN) $(CPPFLAGS) $(CFLAGS)
 BPF_C     = $(CLANG) --target=bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror \
 	    -Iinclude -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
 
-DAEMON_LIBS := -lbpf -lmnl -linih -ljson-c -lcap-ng -lsystemd
-CTL_LIBS    := -lbpf -ljson-c -lmnl
+DAEMON_LIBS := -lxdp -lbpf -lmnl -linih -ljson-c -lcap-ng -lsystemd
+CTL_LIBS    := -lxdp -lbpf -ljson-c -lmnl
 
 MAN     := $(patsubst %.in,$(B)/%,$(wildcard loader/man/*.in ctl/man/*.in))
 UNITS   := $(B)/loader/systemd/navalisd.service $(B)/loader/systemd/navalisd@.service
@@ -33,7 +34,7 @@ TEXTS   := $(MAN) $(UNITS) $(B)/ctl/completion/navalisctl $(B)/navalis.conf.samp
 
 CORE   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/core/*.c)))
 DAEMON := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/*.c loader/io/*.c))) $(CORE)
-CTL    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard ctl/*.c)))
+CTL    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard ctl/*.c)) loader/io/dispatcher.c loader/log.c)
 TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c tests/netns/*.c)))
 
 .PHONY: all programs texts tests check check-unit check-bpf check-netns check-ctl demo setup setup-build \

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "io/dispatcher.h"
 
 struct removed {
 	const struct ctl *c;
@@ -154,6 +155,13 @@ static void remove_lock(struct removed *r)
 		say(r, "socket", path);
 }
 
+static void leave_dispatchers(struct removed *r, const struct nav_daemon *d)
+{
+	for (__u32 i = 0; i < NAV_NICS; i++)
+		if (d->nic[i].shared && d->nic[i].ifindex && dispatcher_remove(d->nic[i].ifindex, 0))
+			say(r, "program behind the dispatcher of", d->nic[i].name);
+}
+
 int cmd_detach(struct ctl *c)
 {
 	bool force = c->argc == 1 && !strcmp(c->argv[0], "--force");
@@ -179,6 +187,7 @@ int cmd_detach(struct ctl *c)
 				"everything from under it with --force", m.daemon.pid);
 	r.list = c->json ? json_object_new_array() : NULL;
 	libbpf_set_print(NULL);
+	leave_dispatchers(&r, &m.daemon);
 	err = remove_pins(&r, folder);
 	remove_route(&r, RTN_UNICAST, "2001::/32", NAV_ROUTE_METRIC);
 	remove_route(&r, RTN_BLACKHOLE, "blackhole 2001::/32", NAV_BLACKHOLE_METRIC);

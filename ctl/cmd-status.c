@@ -2,7 +2,7 @@
 /*
  * navalisctl status. JSON: {"instance","daemon":{"alive","pid","version","for_ms"},"laboratory",
  * "service","service_here","config":{"for_ms","reloads","refused_ms" or null},"nics":[{"name","state",
- * "mode","frags","strips_tags","prog_id","rx","verdicts","balanced"}…],"clients":{"live","aged",
+ * "mode","shared","frags","strips_tags","prog_id","rx","verdicts","balanced"}…],"clients":{"live","aged",
  * "remapped","max"},"pending","silent","weak","queue_bytes","forwarded":{"xdp":{"decap","encap"},"daemon":{…}},
  * "slow_path":{"rx","verdicts","balanced"},"rates":{"decap","encap"},"drops":[{"reason","packets"}…]}
  */
@@ -160,6 +160,7 @@ static int print_json(const struct ctl *c, const struct maps *m, const struct lo
 		json_object_object_add(sub, "name", json_object_new_string(d->nic[i].name));
 		json_object_object_add(sub, "state", json_object_new_string(nic_state(&d->nic[i])));
 		json_object_object_add(sub, "mode", json_object_new_string(mode_name(d->nic[i].mode)));
+		json_object_object_add(sub, "shared", json_object_new_boolean(d->nic[i].shared));
 		json_object_object_add(sub, "frags", json_object_new_boolean(d->nic[i].frags));
 		json_object_object_add(sub, "strips_tags", json_object_new_boolean(d->nic[i].strips));
 		json_object_object_add(sub, "prog_id", json_object_new_int64(d->nic[i].prog_id));
@@ -209,7 +210,7 @@ static void print_nic(const struct nav_daemon *d, const struct nav_nic *nic)
 		return;
 	}
 	printf("NIC       %s: %sXDP %s%s%s%s\n", nic->name, nic->down ? "DOWN, " : "", mode_name(nic->mode),
-	       nic->frags ? ", frames in several buffers" : "",
+	       nic->frags ? ", frames in several buffers" : nic->shared ? ", behind a dispatcher" : "",
 	       d->mode_wanted == NAV_MODE_AUTO && nic->mode == NAV_MODE_GENERIC ?
 		       ", for lack of native mode: several times slower" : "",
 	       nic->strips ? "; TAKES VLAN TAGS OFF (ethtool -K rxvlan off)" : "");

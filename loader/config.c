@@ -13,7 +13,7 @@
 #include "config.h"
 #include "log.h"
 
-enum type { NUMBER, FLAG, NAME, MODE, LEVEL, ADMISSION, ENDPOINT, INTERFACES, PREFIXES6, PREFIXES4, SOURCE64 };
+enum type { NUMBER, FLAG, CHOICE, NAME, MODE, LEVEL, ADMISSION, ENDPOINT, INTERFACES, PREFIXES6, PREFIXES4, SOURCE64 };
 
 static const struct key {
 	const char *section, *name;
@@ -46,6 +46,8 @@ struct words {
 	__u32 value;
 };
 static const struct words flags[] = { { "no", 0 }, { "yes", 1 }, { NULL, 0 } };
+static const struct words choices[] = { { "no", CHOICE_NO }, { "yes", CHOICE_YES }, { "try", CHOICE_TRY },
+					{ NULL, 0 } };
 static const struct words admissions[] = { { "strict", 0 }, { "rfc", 1 }, { NULL, 0 } };
 static const struct words modes[] = { { "auto", NAV_MODE_AUTO }, { "native", NAV_MODE_NATIVE },
 				      { "generic", NAV_MODE_GENERIC }, { "off", NAV_MODE_OFF },
@@ -236,6 +238,8 @@ static const char *set_value(struct config *c, const struct key *k, char *text)
 			return "1 to 15 letters, digits, - or _";
 		strcpy(member, text);
 		return NULL;
+	case CHOICE:
+		return parse_word(choices, text, member) ? NULL : "no, yes or try";
 	case ADMISSION:
 		return parse_word(admissions, text, member) ? NULL : "strict or rfc";
 	case ENDPOINT:
@@ -478,6 +482,9 @@ static void print_key(const struct config *c, const struct key *k, FILE *out)
 		break;
 	case LEVEL:
 		fprintf(out, " %s", word_of(levels, *(const __u32 *)member));
+		break;
+	case CHOICE:
+		fprintf(out, " %s", word_of(choices, *(const __u32 *)member));
 		break;
 	case ADMISSION:
 		fprintf(out, " %s", word_of(admissions, *(const __u32 *)member));

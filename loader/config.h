@@ -14,11 +14,14 @@ struct prefix4 {
 
 #define CONFIG_REFUSE 1000
 
+enum choice { CHOICE_NO, CHOICE_YES, CHOICE_TRY };
+
 struct config {
 	char instance[16], tun[16];
 	char interfaces[NAV_NICS][16];
 	__u32 n_interfaces;
 	__u32 mode;      /* enum nav_mode */
+	__u32 dispatcher; /* enum choice */
 	__u32 log_level; /* enum log_level */
 	__u32 laboratory, local_services, checksum_zero, admission_rfc, behind_nat;
 	__u32 slow_path_rate;

@@ -367,7 +367,7 @@ int daemon_new(const char *path, struct config *c, struct daemon **ret, struct e
 	if (!err)
 		err = set_up(d, e);
 	if (!err)
-		err = privileges_drop(e);
+		err = privileges_drop(c->dispatcher != CHOICE_NO, e);
 	if (!err)
 		err = take_over(d, e);
 	if (err)

@@ -156,7 +156,7 @@ struct nav_nic {
 	__u8 frags;    /* its program takes frames in several buffers */
 	__u8 down;     /* no carrier, or switched off */
 	__u8 strips;   /* it takes VLAN tags off where there are VLAN interfaces */
-	__u8 pad;
+	__u8 shared;   /* behind libxdp's dispatcher, with other programs */
 };
 
 enum nav_mode {

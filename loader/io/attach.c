@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io/datapath-impl.h"
+#include "io/dispatcher.h"
 
 static int attach_error(int err, const char *nic, enum nav_mode mode, struct error *e)
 {
@@ -49,6 +50,7 @@ struct old_link {
 struct change {
 	int link;             /* that runs the new program; -1: none */
 	int prog;             /* the new program; not owned */
+	__u32 shared;         /* the number of the new program behind the dispatcher; 0: none */
 	struct old_link *old; /* what this NIC had; NULL: nothing of ours */
 };
 
@@ -58,6 +60,7 @@ struct programs {
 	const struct nav_config *policy;
 	const struct nav_nic *nic;
 	__u32 n;
+	bool shared;                 /* through libxdp's dispatcher */
 	struct navalis_bpf *skel[2]; /* plain, frags; loaded when first needed */
 };
 
@@ -100,7 +103,7 @@ static struct old_link *link_of(struct old_link old[NAV_NICS], __u32 ifindex)
 	return NULL;
 }
 
-static int load_for(struct programs *p, bool frags, struct navalis_bpf **ret, struct error *e)
+static int open_for(struct programs *p, bool frags, struct navalis_bpf **ret, struct error *e)
 {
 	struct navalis_bpf *skel;
 	int err = datapath_open_object(p->d, true, &skel, e);
@@ -118,6 +121,17 @@ static int load_for(struct programs *p, bool frags, struct navalis_bpf **ret, st
 	cfg->frags = frags;
 	if (frags)
 		bpf_program__set_flags(skel->progs.navalis, BPF_F_XDP_HAS_FRAGS);
+	*ret = skel;
+	return 0;
+}
+
+static int load_for(struct programs *p, bool frags, struct navalis_bpf **ret, struct error *e)
+{
+	struct navalis_bpf *skel;
+	int err = open_for(p, frags, &skel, e);
+
+	if (err)
+		return err;
 	err = navalis_bpf__load(skel);
 	if (err) {
 		navalis_bpf__destroy(skel);
@@ -193,6 +207,28 @@ static int change_nic(struct programs *p, struct nav_nic *nic, enum nav_mode mod
 	return attach_error(err, nic->name, mode, e);
 }
 
+/* Each NIC gets an object of its own, which libxdp loads; the pinned maps are the same. */
+static int share_nic(struct programs *p, struct nav_nic *nic, enum nav_mode mode, struct change *c,
+		     struct error *e)
+{
+	struct navalis_bpf *skel;
+	int err = open_for(p, false, &skel, e);
+
+	if (err)
+		return err;
+	bpf_program__set_autoload(skel->progs.read_clock, false);
+	if (c->old)
+		bpf_link_detach(c->old->fd);
+	err = dispatcher_put(skel->obj, nic->name, nic->ifindex, mode, &c->shared, e);
+	navalis_bpf__destroy(skel);
+	if (err)
+		return err;
+	nic->mode = mode;
+	nic->shared = 1;
+	nic->prog_id = c->shared;
+	return 0;
+}
+
 /* As before: the program, the mode, the pin. What cannot be undone is not worth a second error. */
 static void undo_nic(struct datapath *d, const struct nav_nic *nic, struct change *c,
 		     const struct old_link old[NAV_NICS])
@@ -208,6 +244,8 @@ static void undo_nic(struct datapath *d, const struct nav_nic *nic, struct chang
 	}
 	if (c->link >= 0)
 		bpf_link_detach(c->link);
+	if (c->shared)
+		dispatcher_remove_one(nic->ifindex, c->shared);
 	if (!c->old || c->old->prog < 0)
 		return;
 	opts.flags = c->old->mode == NAV_MODE_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
@@ -285,6 +323,28 @@ static int fill_nics(const struct config *c, bool all, struct nav_nic *nic, stru
 	return 0;
 }
 
+/* The two ways exclude each other on one NIC. */
+static void stop_sharing(const struct datapath *d, __u32 ifindex)
+{
+	for (__u32 i = 0; i < NAV_NICS; i++)
+		if (d->daemon->nic[i].ifindex == ifindex && d->daemon->nic[i].shared)
+			dispatcher_remove(ifindex, 0);
+}
+
+/* Those that are no longer configured. */
+static void leave_dispatchers(const struct datapath *d, const struct nav_nic *nic, __u32 n)
+{
+	for (__u32 i = 0; i < NAV_NICS; i++) {
+		const struct nav_nic *was = &d->daemon->nic[i];
+		bool wanted = false;
+
+		for (__u32 k = 0; k < n; k++)
+			wanted |= nic[k].ifindex == was->ifindex;
+		if (was->shared && was->ifindex && !wanted)
+			dispatcher_remove(was->ifindex, 0);
+	}
+}
+
 /* All of them, or none. One that is not there is left out. */
 static int change_nics(struct programs *p, struct nav_nic *nic, enum nav_mode mode, struct error *e)
 {
@@ -296,17 +356,23 @@ static int change_nics(struct programs *p, struct nav_nic *nic, enum nav_mode mo
 
 	read_links(d, old);
 	for (i = 0; i < NAV_NICS; i++)
-		change[i] = (struct change){ -1, -1, NULL };
+		change[i] = (struct change){ .link = -1, .prog = -1 };
 	for (i = 0; i < p->n && !err; i++, done++) {
 		if (!nic[i].ifindex)
 			continue;
 		change[i].old = link_of(old, nic[i].ifindex);
-		err = change_nic(p, &nic[i], mode, &change[i], e);
+		if (!p->shared)
+			stop_sharing(d, nic[i].ifindex);
+		err = p->shared ? share_nic(p, &nic[i], mode, &change[i], e) :
+				  change_nic(p, &nic[i], mode, &change[i], e);
 	}
 	if (!err)
 		err = pin_links(d, change, p->n, e);
 	if (!err)
 		settle_links(d, change, p->n, old);
+	for (i = 0; i < p->n && !err; i++) /* those of earlier starts; until now they did the work */
+		if (change[i].shared)
+			dispatcher_remove(nic[i].ifindex, change[i].shared);
 	while (err && done--)
 		undo_nic(d, &nic[done], &change[done], old);
 	for (i = 0; i < NAV_NICS; i++) {
@@ -355,7 +421,7 @@ static int change_nics_auto(struct programs *p, struct nav_nic *nic, struct erro
 		return change_nics(p, nic, NAV_MODE_GENERIC, e);
 	}
 	err = change_nics(p, nic, NAV_MODE_NATIVE, e);
-	if (!err || err == -EBUSY || err == -EEXIST || err == -EPERM)
+	if (!err || p->shared || err == -EBUSY || err == -EEXIST || err == -EPERM)
 		return err;
 	error_set(warning, 0, "%s: %s", slower, e->text);
 	return change_nics(p, nic, NAV_MODE_GENERIC, e);
@@ -371,12 +437,26 @@ static void keep_state(struct nav_nic *nic, const struct nav_daemon *page)
 		}
 }
 
+static void add_warning(struct error *warning, const char *text)
+{
+	size_t n = strlen(warning->text);
+
+	snprintf(warning->text + n, sizeof(warning->text) - n, "%s%s", n ? "; " : "", text);
+}
+
+static int put_programs(struct programs *p, const struct config *c, struct nav_nic *nic,
+			struct error *warning, struct error *e)
+{
+	return c->mode == NAV_MODE_AUTO ? change_nics_auto(p, nic, warning, e) :
+					  change_nics(p, nic, c->mode, e);
+}
+
 static int attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
 		  bool all, struct error *warning, struct error *e)
 {
 	__u32 n = c->mode == NAV_MODE_OFF ? 0 : c->n_interfaces;
 	struct nav_nic nic[NAV_NICS] = { 0 };
-	struct programs p = { d, policy, nic, n, { NULL } };
+	struct programs p = { d, policy, nic, n, c->dispatcher != CHOICE_NO, { NULL } };
 	struct bpf_prog_info info;
 	__u32 len;
 	int err;
@@ -385,10 +465,18 @@ static int attach(struct datapath *d, const struct config *c, const struct nav_c
 	err = fill_nics(c, all, nic, e);
 	if (err)
 		return err;
-	err = c->mode == NAV_MODE_AUTO ? change_nics_auto(&p, nic, warning, e) :
-					 change_nics(&p, nic, c->mode, e);
+	err = put_programs(&p, c, nic, warning, e);
+	if (err && p.shared && c->dispatcher == CHOICE_TRY) {
+		struct error why = *e;
+
+		p.shared = false;
+		err = put_programs(&p, c, nic, warning, e);
+		if (!err)
+			add_warning(warning, why.text);
+	}
 	if (!err) {
-		for (__u32 i = 0; i < n; i++) {
+		leave_dispatchers(d, nic, n);
+		for (__u32 i = 0; i < n && !p.shared; i++) {
 			len = sizeof(info);
 			memset(&info, 0, sizeof(info));
 			if (nic[i].ifindex &&

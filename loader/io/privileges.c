@@ -28,12 +28,16 @@ int privileges_check(struct error *e)
 	return 0;
 }
 
-int privileges_drop(struct error *e)
+int privileges_drop(bool keep_admin, struct error *e)
 {
+	const bool admin = keep_admin && capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+
 	capng_clear(CAPNG_SELECT_ALL);
 	for (size_t i = 0; i < N_NEEDED; i++)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
 			     needed[i].cap);
+	if (admin)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, CAP_SYS_ADMIN);
 	if (capng_apply(CAPNG_SELECT_ALL))
 		return error_set(e, -EPERM, "capabilities cannot be dropped");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

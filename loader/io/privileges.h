@@ -9,6 +9,6 @@
 int privileges_check(struct error *e);
 
 /* Drops all others. */
-int privileges_drop(struct error *e);
+int privileges_drop(bool keep_admin, struct error *e);
 
 #endif

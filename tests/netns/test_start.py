@@ -120,6 +120,17 @@ def test_jumbo_frames_take_the_program_that_knows_of_several_buffers(lab):
         assert "mtu" in (out.stdout + out.stderr)
 
 
+def test_dispatcher_where_the_kernel_has_no_freplace(lab):
+    text = refused(lab, extra="dispatcher = yes")
+    if "no dispatcher" not in text:
+        pytest.skip("this kernel has freplace: tests/vm tries the dispatcher")
+    with Navalis(lab, "native", extra="[navalis]\ndispatcher = try\n") as relay:
+        assert "<4>v4: no dispatcher" in lab.log("navalisd")
+        assert [(n["mode"], n["shared"]) for n in relay.json("status")["nics"]] == [("native", False)] * 2
+        c, native = lab.clients[0], fresh_native()
+        assert lab.native.ping(c.address, src=native, count=3)[1] == 3
+
+
 def test_auto_is_one_mode_for_all_nics(lab):
     """A native program cannot send through a NIC without XDP, and nobody would count the loss."""
     lab.relay.run("ip link add name plain type bridge")

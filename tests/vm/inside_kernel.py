@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs inside the machine: native XDP on virtio, real VLAN interfaces, and not a trace afterwards."""
+"""Runs inside the machine: native XDP on virtio, real VLAN interfaces, and not a trace afterwards.
+
+With the argument «dispatcher»: the same beside another program, behind libxdp's dispatcher.
+"""
 import os
 import subprocess
 import sys
@@ -13,7 +16,8 @@ from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, UDP, v4, v6  # noqa:
 BUILD = os.path.join(HERE, "../../build")
 CONF = """[navalis]
 interfaces = eth0
-mode = %s
+mode = native
+dispatcher = %s
 [teredo]
 service = 8.0.2.1:3545
 """
@@ -45,7 +49,17 @@ def vlans(do, dev):
         do(c % {"d": dev})
 
 
-def main():
+def start():
+    daemon = subprocess.Popen([BUILD + "/navalisd", "--config", "/tmp/navalis.conf"], stderr=subprocess.PIPE, text=True)
+    line = ""
+    while "ready" not in line:
+        line = daemon.stderr.readline()
+        assert line, "navalisd did not start"
+        print(line, end="")
+    return daemon
+
+
+def main(shared):
     run("modprobe -a 8021q")
     for key in ("net.ipv4.conf.all.forwarding", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.default.forwarding",
                 "net.ipv6.conf.default.forwarding"):
@@ -62,14 +76,18 @@ def main():
     run("ip route add default via 8.0.2.254")
     run("ip -6 route add default via 2a00:1::2")
     with open("/tmp/navalis.conf", "w") as f:
-        f.write(CONF % "native")
-    daemon = subprocess.Popen([BUILD + "/navalisd", "--config", "/tmp/navalis.conf"], stderr=subprocess.PIPE, text=True)
-    line = ""
-    while "ready" not in line:
-        line = daemon.stderr.readline()
-        assert line, "navalisd did not start"
-        print(line, end="")
-    assert "eth0: XDP native" in run(BUILD + "/navalisctl status --no-rates").stdout.replace("NIC       ", "")
+        f.write(CONF % ("yes" if shared else "no"))
+    if shared:
+        run("xdp-filter load eth0 -m native -f tcp")
+    daemon = start()
+    if shared:  # again: the new program takes the place of the old one
+        daemon.terminate()
+        daemon.wait()
+        daemon = start()
+        print(run("xdp-loader status eth0").stdout)
+        assert run("xdp-loader status eth0").stdout.count(" navalis ") == 1
+        assert "xdpfilt" in run("xdp-loader status eth0").stdout
+    assert "eth0: XDP native" + (", behind a dispatcher" if shared else "") in run(BUILD + "/navalisctl status --no-rates").stdout
     client, = Table("navalis").fill(1)
     c = v6(client)
     endpoint = ".".join(str(b ^ 255) for b in c[12:]), int.from_bytes(c[10:12], "big") ^ 0xFFFF
@@ -111,9 +129,12 @@ def main():
     daemon.terminate()
     daemon.wait()
     run(BUILD + "/navalisctl detach")
+    if shared:
+        assert "navalis" not in run("xdp-loader status eth0").stdout and "xdpfilt" in run("xdp-loader status eth0").stdout
+        run("xdp-filter unload eth0")
     assert "prog/xdp" not in run("ip link show dev eth0").stdout and not os.path.exists("/sys/fs/bpf/navalis")
     print("VLAN on virtio: good")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] == ["dispatcher"])
