@@ -98,26 +98,38 @@ def files(folder):
     return sorted(os.path.relpath(os.path.join(d, f), folder) for d, _, fs in os.walk(folder) for f in fs)
 
 
+def make(dest, target, prefix="/usr"):
+    return subprocess.run(["make", "-s", "-C", ROOT, "B=" + B, "PREFIX=" + prefix, "DESTDIR=" + dest, target],
+                          check=True, capture_output=True, text=True).stdout
+
+
 def test_install_and_uninstall(tmp_path):
-    dest = str(tmp_path)
-    make = ["make", "-s", "-C", ROOT, "B=" + B, "PREFIX=/usr", "DESTDIR=" + dest]
-    subprocess.run(make + ["install"], check=True, capture_output=True)
+    dest = str(tmp_path) + "/a b"
+    make(dest, "install")
     got = files(dest)
     for f in ("usr/sbin/navalisd", "usr/bin/navalisctl", "usr/share/man/man8/navalisd.8", "usr/share/man/man5/navalis.conf.5",
               "usr/share/bash-completion/completions/navalisctl", "usr/lib/systemd/system/navalisd.service",
               "usr/lib/systemd/system/navalisd@.service", "usr/lib/sysusers.d/navalis.conf", "etc/navalis/navalis.conf"):
         assert f in got, f
-    with open(dest + "/usr/lib/systemd/system/navalisd@.service") as f:
-        unit = f.read()
-    assert "ExecStart=/usr/sbin/navalisd --config /etc/navalis/%i.conf" in unit and "@" not in unit.replace("@system-service", "").replace("@resources", "")
     assert subprocess.run([dest + "/usr/bin/navalisctl", "--version"], capture_output=True).returncode == 0
     # what the operator wrote stays his, and a second install does not touch it
     with open(dest + "/etc/navalis/navalis.conf", "a") as f:
         f.write("# mine\n")
-    subprocess.run(make + ["install"], check=True, capture_output=True)
-    p = subprocess.run(make + ["uninstall"], check=True, capture_output=True, text=True)
-    assert files(dest) == ["etc/navalis/navalis.conf"] and "which is yours" in p.stdout
+    make(dest, "install")
+    assert "which is yours" in make(dest, "uninstall")
+    assert files(dest) == ["etc/navalis/navalis.conf"]
     os.unlink(dest + "/etc/navalis/navalis.conf")
-    subprocess.run(make + ["install"], check=True, capture_output=True)
-    subprocess.run(make + ["uninstall"], check=True, capture_output=True)
-    assert files(dest) == []
+    make(dest, "install")
+    make(dest, "uninstall")
+    assert files(dest) == [] and not os.path.exists(dest + "/etc/navalis")
+
+
+@pytest.mark.parametrize("prefix", ["/usr", "/usr/local"])
+def test_units_name_the_prefix_of_this_install(tmp_path, prefix):
+    """Whatever PREFIX the texts were built for before."""
+    make(str(tmp_path), "install", prefix)
+    for unit, config in {"navalisd": "navalis", "navalisd@": "%i"}.items():
+        with open("%s%s/lib/systemd/system/%s.service" % (tmp_path, prefix, unit)) as f:
+            text = f.read()
+        assert "ExecStart=%s/sbin/navalisd --config /etc/navalis/%s.conf\n" % (prefix, config) in text
+        assert not re.search("@[A-Z]+@", text)
