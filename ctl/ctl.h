@@ -45,6 +45,12 @@ struct maps {
 	bool alive;
 };
 
+/*
+ * What the map meta says. 0; -ENOENT: it is not there, or none of navalis'; -EPROTO: of another
+ * version, which ret->abi names if ret->magic is right; or why it cannot be read.
+ */
+int maps_meta(const struct ctl *c, struct nav_meta *ret);
+
 /* EXIT_DONE, or an exit code after saying why. */
 int maps_open(const struct ctl *c, struct maps *m);
 void maps_close(struct maps *m);

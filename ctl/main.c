@@ -130,46 +130,82 @@ static int run_verb(struct ctl *c, const char *name)
 	return ctl_fail(c, EXIT_USAGE, "no verb «%s»: did you mean «%s»?", name, nearest(name, names));
 }
 
+static struct json_object *json_instance(const struct ctl *c, const struct nav_meta *meta, bool alive)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "name", json_object_new_string(c->instance));
+	json_object_object_add(o, "abi", json_object_new_int64(meta->abi));
+	json_object_object_add(o, "alive", json_object_new_boolean(alive));
+	return o;
+}
+
 int cmd_version(struct ctl *c)
 {
-	struct json_object *o;
+	struct maps m = { 0 };
 	struct ctl quiet = *c;
-	struct maps m;
-	bool there;
+	struct nav_meta meta = { 0 };
+	struct json_object *o;
+	bool ours, readable;
+	int err;
 
 	if (c->argc)
 		return ctl_fail(c, EXIT_USAGE, "version takes nothing, not «%s»", c->argv[0]);
 	quiet.quiet = true;
-	there = !maps_open(&quiet, &m);
-	if (there)
+	err = maps_meta(c, &meta);
+	ours = meta.magic == NAV_MAGIC;
+	readable = !err && !maps_open(&quiet, &m);
+	if (readable)
 		maps_close(&m);
-	if (!c->json) {
-		printf("navalisctl %s, ABI %u\n", NAVALIS_VERSION, NAV_ABI);
-		if (there)
-			printf("instance %s: navalisd %s\n", c->instance, m.daemon.version);
-		return EXIT_DONE;
+	if (c->json) {
+		o = json_object_new_object();
+		json_object_object_add(o, "navalisctl", json_object_new_string(NAVALIS_VERSION));
+		json_object_object_add(o, "abi", json_object_new_int(NAV_ABI));
+		json_object_object_add(o, "navalisd", readable ? json_object_new_string(m.daemon.version) : NULL);
+		json_object_object_add(o, "instance", ours ? json_instance(c, &meta, m.alive) : NULL);
+		return ctl_print_json(o);
 	}
-	o = json_object_new_object();
-	json_object_object_add(o, "navalisctl", json_object_new_string(NAVALIS_VERSION));
-	json_object_object_add(o, "abi", json_object_new_int(NAV_ABI));
-	json_object_object_add(o, "navalisd", there ? json_object_new_string(m.daemon.version) : NULL);
-	return ctl_print_json(o);
+	printf("navalisctl %s, ABI %u\n", NAVALIS_VERSION, NAV_ABI);
+	if (readable)
+		printf("instance %s: ABI %u, navalisd %s, %s\n", c->instance, meta.abi, m.daemon.version,
+		       m.alive ? "running" : "not running");
+	else if (ours)
+		printf("instance %s: ABI %u, of another version\n", c->instance, meta.abi);
+	else
+		printf("instance %s: %s\n", c->instance,
+		       err == -EPERM || err == -EACCES ? "no right to look: run as root" : "none on this host");
+	return EXIT_DONE;
 }
 
-/* Takes the options that may stand anywhere out of argv. */
+/* As navalisd takes them; «..» would be somebody else's folder. */
+static bool is_instance(const char *text)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	size_t n = strspn(text, good);
+
+	return n && n <= 15 && !text[n];
+}
+
+/* Takes the options that may stand anywhere out of argv. --json first: errors are to obey it. */
 static int common_options(struct ctl *c, int argc, char **argv)
 {
 	int n = 0;
 
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--json") || !strcmp(argv[i], "-j")) {
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--json") || !strcmp(argv[i], "-j"))
 			c->json = true;
-		} else if (!strcmp(argv[i], "--instance")) {
-			if (!argv[++i] || strchr(argv[i], '/') || !*argv[i])
-				return ctl_fail(c, EXIT_USAGE, "--instance wants a name");
-			c->instance = argv[i];
-		} else {
+		else
 			argv[n++] = argv[i];
+	argc = n;
+	n = 0;
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--instance")) {
+			argv[n++] = argv[i];
+		} else if (++i == argc || !is_instance(argv[i])) {
+			return ctl_fail(c, EXIT_USAGE, "--instance wants a name: 1 to 15 letters, digits, "
+					"- or _");
+		} else {
+			c->instance = argv[i];
 		}
 	}
 	c->argc = n;
