@@ -62,11 +62,18 @@ void maps_count(const struct maps *m, __u32 nic, struct nav_count *ret);
 
 struct json_object *control_request(const char *verb);
 
+/* What a result has to have; the list ends with a NULL. */
+struct member {
+	const char *name;
+	enum json_type type;
+};
+
 /*
- * Sends a request, which is freed, and waits for its result, which is the caller's. EXIT_DONE, or an
- * exit code after saying why.
+ * Sends a request, which is freed, and waits for its result, which is the caller's and has all
+ * members. EXIT_DONE, or an exit code after saying why.
  */
-int control_order(const struct ctl *c, struct json_object *request, struct json_object **result);
+int control_order(const struct ctl *c, struct json_object *request, unsigned patience_s,
+		  const struct member *members, struct json_object **result);
 
 /* ---- IPv4 networks: zero fits all -------------------------------------------------------------- */
 
