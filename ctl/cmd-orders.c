@@ -5,8 +5,6 @@
  *   flush    {"flushed","dry_run"}
  *   pending  {"pending":[{"address","state","bubbles","for_ms","kept_bytes"}…],"truncated"}
  */
-#include <arpa/inet.h>
-
 #include "ctl.h"
 
 #define PATIENCE_S 5
@@ -43,7 +41,10 @@ int cmd_reload(struct ctl *c)
 
 int cmd_flush(struct ctl *c)
 {
-	static const char *const names[] = { "--server", "--address", "--client", "--all", "--dry-run", NULL };
+	static const struct option known[] = {
+		{ "--server", ALLOWED_NET4 }, { "--address", ALLOWED_NET4 }, { "--client", ALLOWED_CLIENT },
+		{ "--all", NULL }, { "--dry-run", NULL }, { NULL, NULL },
+	};
 	static const struct member members[] = { { "flushed", json_type_int }, { "dry_run", json_type_boolean }, { 0 } };
 	struct json_object *request = control_request("flush"), *result;
 	bool filter = false;
@@ -61,18 +62,18 @@ int cmd_flush(struct ctl *c)
 			json_object_object_add(request, "dry_run", json_object_new_boolean(true));
 		} else if (value && (((!strcmp(name, "--server") || !strcmp(name, "--address")) &&
 				      parse_net4(value, &net)) ||
-				     (!strcmp(name, "--client") && inet_pton(AF_INET6, value, &a) == 1))) {
+				     (!strcmp(name, "--client") && parse_client(value, &a)))) {
 			filter = true;
 			json_object_object_add(request, name + 2, json_object_new_string(value));
 			i++;
 		} else {
 			json_object_put(request);
-			return ctl_fail_option(c, name, value, names);
+			return ctl_fail_option(c, name, value, known);
 		}
 	}
 	if (!filter) {
 		json_object_put(request);
-		return ctl_fail(c, EXIT_USAGE, "flush wants a filter, or --all");
+		return ctl_fail(c, EXIT_USAGE, "flush wants a filter (--server, --address, --client), or --all");
 	}
 	code = control_order(c, request, PATIENCE_S, members, &result);
 	if (code)

@@ -25,8 +25,16 @@ struct ctl {
 int ctl_fail(const struct ctl *c, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The same for an option or its value that is not understood: names the nearest of names. */
-int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const char *const *names);
+/* An option of a verb, and what its value may be; NULL: it takes none. A list ends with a NULL. */
+struct option {
+	const char *name, *allowed;
+};
+
+#define ALLOWED_NET4 "an IPv4 address, or one with a length, as 192.0.2.0/24,"
+#define ALLOWED_CLIENT "a Teredo address, as 2001:0:4136:e378:8000:63bf:3fff:fdd2,"
+
+/* The same for an option that is not understood: names the nearest one, or what its value may be. */
+int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const struct option *options);
 
 /* Prints the document, with its schema number, and frees it. Returns EXIT_DONE. */
 int ctl_print_json(struct json_object *o);
@@ -83,6 +91,9 @@ struct net4 {
 
 /* ADDRESS or ADDRESS/LENGTH. */
 bool parse_net4(const char *text, struct net4 *ret);
+
+/* An address of a Teredo client. */
+bool parse_client(const char *text, struct in6_addr *ret);
 
 static inline bool net4_has(const struct net4 *n, __be32 addr)
 {

@@ -26,6 +26,16 @@ static void usage(FILE *out)
 	      "navalisctl VERB --help says what a verb takes; navalisctl(8) has it all.\n", out);
 }
 
+static struct json_object *json_verb(const struct verb *v)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "verb", json_object_new_string(v->name));
+	json_object_object_add(o, "usage", json_object_new_string(v->usage));
+	json_object_object_add(o, "text", json_object_new_string(v->text));
+	return o;
+}
+
 /* Help is a document, too, to those who asked for one. */
 static int print_help(const struct ctl *c)
 {
@@ -37,14 +47,8 @@ static int print_help(const struct ctl *c)
 	}
 	o = json_object_new_object();
 	list = json_object_new_array();
-	for (size_t i = 0; i < N_VERBS; i++) {
-		struct json_object *v = json_object_new_object();
-
-		json_object_object_add(v, "verb", json_object_new_string(verbs[i].name));
-		json_object_object_add(v, "usage", json_object_new_string(verbs[i].usage));
-		json_object_object_add(v, "text", json_object_new_string(verbs[i].text));
-		json_object_array_add(list, v);
-	}
+	for (size_t i = 0; i < N_VERBS; i++)
+		json_object_array_add(list, json_verb(&verbs[i]));
 	json_object_object_add(o, "verbs", list);
 	return ctl_print_json(o);
 }
@@ -102,13 +106,34 @@ int ctl_fail(const struct ctl *c, int code, const char *format, ...)
 	return code;
 }
 
-int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const char *const *names)
+int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const struct option *options)
 {
-	const char *best = nearest(name, names);
+	const char *names[16] = { NULL };
 
-	if (!strcmp(best, name))
-		return ctl_fail(c, EXIT_USAGE, "%s %s: no such value (see --help)", name, value ? value : "");
-	return ctl_fail(c, EXIT_USAGE, "%s is not understood: did you mean «%s»?", name, best);
+	for (int i = 0; options[i].name && i < 15; i++) {
+		names[i] = options[i].name;
+		if (strcmp(options[i].name, name))
+			continue;
+		return ctl_fail(c, EXIT_USAGE, value ? "%s %s: %s is allowed here" : "%s%s wants a value: %s is allowed here",
+				name, value ? value : "", options[i].allowed);
+	}
+	return ctl_fail(c, EXIT_USAGE, "%s is not understood: did you mean «%s»?", name, nearest(name, names));
+}
+
+static int print_verb_help(const struct ctl *c, const struct verb *v)
+{
+	if (c->json)
+		return ctl_print_json(json_verb(v));
+	printf("Usage: navalisctl %s%s%s\n%s\n", v->name, *v->usage ? " " : "", v->usage, v->text);
+	return EXIT_DONE;
+}
+
+static bool wants_help(const struct ctl *c)
+{
+	for (int i = 0; i < c->argc; i++)
+		if (!strcmp(c->argv[i], "--help") || !strcmp(c->argv[i], "-h"))
+			return true;
+	return false;
 }
 
 static int run_verb(struct ctl *c, const char *name)
@@ -119,13 +144,7 @@ static int run_verb(struct ctl *c, const char *name)
 		names[i] = verbs[i].name;
 		if (strcmp(verbs[i].name, name))
 			continue;
-		if (c->argc && !strcmp(c->argv[0], "--help")) {
-			if (c->json)
-				return print_help(c);
-			printf("Usage: navalisctl %s %s\n%s\n", verbs[i].name, verbs[i].usage, verbs[i].text);
-			return EXIT_DONE;
-		}
-		return verbs[i].run(c);
+		return wants_help(c) ? print_verb_help(c, &verbs[i]) : verbs[i].run(c);
 	}
 	return ctl_fail(c, EXIT_USAGE, "no verb «%s»: did you mean «%s»?", name, nearest(name, names));
 }
@@ -229,7 +248,7 @@ int main(int argc, char **argv)
 	}
 	verb = *c.argv++;
 	c.argc--;
-	if (!strcmp(verb, "--help") || !strcmp(verb, "help")) {
+	if (!strcmp(verb, "--help") || !strcmp(verb, "-h") || !strcmp(verb, "help")) {
 		code = print_help(&c);
 	} else if (!strcmp(verb, "--version")) {
 		code = cmd_version(&c);
