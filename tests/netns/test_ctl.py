@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lab import Navalis, fresh_native, wait_for
+from lab import BUILD, Navalis, fresh_native, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +146,25 @@ def test_orders(lab, relay):
         with open(relay.conf, "w") as f:
             f.write(good)
     assert relay.ctl("reload").returncode == 0 and "REFUSED" not in relay.ctl("status").stdout
+
+
+def keys_of(document):
+    """All keys but those that are names of counters and of NICs."""
+    if isinstance(document, list):
+        return set().union(*map(keys_of, document))
+    if not isinstance(document, dict):
+        return set()
+    return set(document).union(*(keys_of(v) for k, v in document.items() if k not in ("counters", "where") and
+                                 not (k == "rates" and v and "decap" not in v)))
+
+
+def test_every_json_key_is_in_the_man_page(lab, relay):
+    page = subprocess.run(["mandoc", "-Tascii", BUILD + "/ctl/man/navalisctl.8"], capture_output=True, text=True, check=True).stdout
+    page = re.sub(".\b", "", page)
+    words = set(re.findall(r"\w+", page[page.index("\nOUTPUT"):page.index("\nREASONS")]))
+    lab.native.ping("2001:0:800:101:2000:1234:f7ff:f4fd", src=fresh_native(), wait=0.1)
+    documents = [relay.json(*line.split()) for line in (
+        "status", "clients", "pending", "stats", "drops --all", "reload", "flush --server 9.9.9.9", "version", "--help", "nonsense",
+        "decode " + lab.clients[0].address, "decode 2002:a00:1::1")]
+    keys = keys_of(documents)
+    assert len(keys) > 60 and keys - words == set()
