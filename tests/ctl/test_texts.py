@@ -116,11 +116,11 @@ def test_the_sample_says_what_is_missing_until_it_is_set():
     assert p.returncode == 1 and "service is missing" in p.stderr
 
 
-def complete(*words):
+def complete(*words, cwd=None):
     """As bash calls it, with the cursor behind the last word."""
     script = '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _navalisctl; printf "%s\\n" "${COMPREPLY[@]}"'
     p = subprocess.run(["bash", "-c", script, "-", os.path.join(BUILD, "ctl/completion/navalisctl"), "navalisctl", *words],
-                       capture_output=True, text=True, check=True)
+                       capture_output=True, text=True, check=True, cwd=cwd)
     assert p.stderr == ""
     return p.stdout.split()
 
@@ -140,12 +140,13 @@ def test_completion():
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
-def test_completion_of_instances():
+def test_completion_of_instances(tmp_path):
     name = "nvx%d" % os.getpid()
-    with pinned(name, meta=meta(1)), pinned(name + "b", theirs=bytes(4)), pinned("$(touch x)", meta=meta(1)):
+    with pinned(name, meta=meta(1)), pinned(name + "b", theirs=bytes(4)), pinned("$(touch run)", meta=meta(1)):
         assert complete("--instance", name) == [name]
-        assert complete("clients", "--instance", "nvx") == [name] or name in complete("clients", "--instance", "nvx")
-        assert not [w for w in complete("--instance", "") if not re.fullmatch("[A-Za-z0-9_-]+", w)]
+        assert name in complete("clients", "--instance", "nvx")
+        assert all(re.fullmatch("[A-Za-z0-9_-]+", w) for w in complete("--instance", "", cwd=tmp_path))
+        assert not os.listdir(tmp_path)  # the folder's name was not run
     assert complete("--instance", name) == []
 
 
