@@ -15,5 +15,6 @@ def test_a_minute_of_insert_move_delete_and_stamp_on_all_cpus(machine):
     assert p.returncode == 0, p.stderr
     result = json.loads(p.stdout)
     print("\n%d s: %s" % (SECONDS, result))
-    assert result["looks"] > SECONDS * 10000 and result["moves"] > SECONDS * 1000
+    enough = int(os.environ.get("STRESS_LOOKS", 10000))  # a second; fewer on an emulated machine
+    assert result["looks"] > SECONDS * enough and result["moves"] > SECONDS * 1000
     assert result["missed"] == result["wrong"] == result["failed"] == 0, result

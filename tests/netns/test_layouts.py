@@ -29,12 +29,12 @@ def one(request):
 def test_one_nic_for_both_sides(one, n, first):
     lab, relay = one
     c, native = lab.clients[n], fresh_native()
-    for _ in range(2):
-        before = counted(relay)
-        for size in (0, 1, 1232):
-            ns, dst, src = (lab.native, c.address, native) if first == "native" else (c.ns, native, None)
-            assert ns.ping(dst, src=src, count=3, size=size, interval=0.02)[1] == 3
-    # the second time all of it in XDP, in and out of the same NIC
+    ns, dst, src = (lab.native, c.address, native) if first == "native" else (c.ns, native, None)
+    assert ns.ping(dst, src=src)[1] == 1
+    before = counted(relay)
+    for size in (0, 1, 1232):
+        assert ns.ping(dst, src=src, count=3, size=size, interval=0.02)[1] == 3
+    # from then on all of it in XDP, in and out of the same NIC
     assert gained(relay, before, ("DECAP", "v4"), ("ENCAP", "v4")) == [9, 9]
     assert relay.json("status")["nics"][0]["mode"] == relay.mode
 
@@ -67,7 +67,7 @@ def test_several_nics_of_each_side(several):
     paths = [(lab.native, native, first, "v6", "v4"), (lab.native, native, second, "v6", "v4b"),
              (lab.other, "2a00:4::2", first, "v6b", "v4"), (lab.other, "2a00:4::2", second, "v6b", "v4b")]
     for ns, src, c, v6, v4 in paths:
-        assert ns.ping(c.address, src=src, count=2, interval=0.02)[1] == 2, (v6, v4)
+        assert ns.ping(c.address, src=src)[1] == 1, (v6, v4)
         before = counted(relay)
         assert ns.ping(c.address, src=src, count=10, interval=0.01)[1] == 10
         assert gained(relay, before, ("ENCAP", v6), ("DECAP", v4)) == [10, 10], (v6, v4)
