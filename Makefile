@@ -38,7 +38,7 @@ CTL    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard ctl/*.c)) loader/io/dispatch
 TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c tests/netns/*.c)))
 
 .PHONY: all programs texts tests check check-unit check-bpf check-netns check-ctl demo setup setup-build \
-	install uninstall clean format
+	install uninstall clean format always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -111,10 +111,13 @@ $(B)/navalis.conf.sample: scripts/generate loader/config.def
 	$(call say,TEXT)
 	$(Q)scripts/generate sample > $@
 
-# one unit, for the instance navalis and for named ones
+# one unit, for the instance navalis and for named ones; made again for another PREFIX
+$(B)/prefix: always
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
 $(B)/loader/systemd/navalisd.service: CONFIG := navalis
 $(B)/loader/systemd/navalisd@.service: CONFIG := %i
-$(UNITS): loader/systemd/navalisd.service.in Makefile
+$(UNITS): loader/systemd/navalisd.service.in Makefile $(B)/prefix
 	$(call say,TEXT)
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@CONFIG@|$(CONFIG)|g' $< > $@
@@ -136,19 +139,20 @@ install: all
 	$(Q)for f in $(INSTALLED); do \
 		IFS=: read -r to mode from <<< "$$f" && install -D -m $$mode "$$from" "$(DESTDIR)$(PREFIX)/$$to" || exit 1; \
 	done
-	$(Q)test -e $(DESTDIR)/etc/navalis/navalis.conf || \
-		install -D -m 0644 $(B)/navalis.conf.sample $(DESTDIR)/etc/navalis/navalis.conf
+	$(Q)test -e "$(DESTDIR)/etc/navalis/navalis.conf" || \
+		install -D -m 0644 $(B)/navalis.conf.sample "$(DESTDIR)/etc/navalis/navalis.conf"
 
 # On this machine itself every instance is detached first; a running one is not taken away from under.
-uninstall: $(B)/navalis.conf.sample
-	$(Q)test -n "$(DESTDIR)" || scripts/detach-all $(PREFIX)/bin/navalisctl
-	$(Q)for f in $(INSTALLED); do rm -f "$(DESTDIR)$(PREFIX)/$${f%%:*}"; done
+uninstall: $(B)/navalisctl $(B)/navalis.conf.sample
+	$(Q)test -n "$(DESTDIR)" || scripts/detach-all $(B)/navalisctl
+	$(Q)for f in $(INSTALLED); do rm -f "$(DESTDIR)$(PREFIX)/$${f%%:*}" || exit 1; done
 	$(Q)rmdir "$(DESTDIR)$(PREFIX)/share/doc/navalis" 2>/dev/null || true
-	$(Q)if cmp -s $(B)/navalis.conf.sample $(DESTDIR)/etc/navalis/navalis.conf; then \
-		rm -f $(DESTDIR)/etc/navalis/navalis.conf; rmdir $(DESTDIR)/etc/navalis; \
-	elif test -e $(DESTDIR)/etc/navalis/navalis.conf; then \
+	$(Q)if cmp -s $(B)/navalis.conf.sample "$(DESTDIR)/etc/navalis/navalis.conf"; then \
+		rm -f "$(DESTDIR)/etc/navalis/navalis.conf" || exit 1; \
+	elif test -e "$(DESTDIR)/etc/navalis/navalis.conf"; then \
 		echo "kept: $(DESTDIR)/etc/navalis/navalis.conf, which is yours"; \
 	fi
+	$(Q)rmdir "$(DESTDIR)/etc/navalis" 2>/dev/null || true
 
 format:
 	$(Q)git ls-files '*.c' '*.h' | grep -v skel | xargs clang-format -i

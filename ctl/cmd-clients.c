@@ -3,7 +3,6 @@
  * navalisctl clients. JSON: {"clients":[{"address","server","endpoint","flags","cone","age_ms",
  * "state","remapped"}…],"schema"}, streamed: memory does not grow with the table, unless it is sorted.
  */
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <stdlib.h>
 
@@ -25,7 +24,7 @@ struct listing {
 	/* which */
 	struct net4 server, address;
 	struct in6_addr client;
-	bool one_client;
+	bool one_client; /* found by its hash */
 	const char *state;
 	/* how */
 	const char *field;
@@ -35,9 +34,11 @@ struct listing {
 	/* collected, to be sorted */
 	struct shown *list;
 	size_t n, size;
+	bool no_memory;
 };
 
 static const char *const fields[] = { "endpoint", "server", "flags", "age", "state", NULL };
+#define ALLOWED_FIELDS "endpoint, server, flags, age or state"
 
 /* ---- the orders to sort by ------------------------------------------------------------------- */
 
@@ -62,12 +63,16 @@ static int by_endpoint(const struct shown *a, const struct shown *b)
 {
 	int d = compare(HOST32(a->at.addr), HOST32(b->at.addr));
 
-	return d ? d : compare(HOST16(a->at.port), HOST16(b->at.port));
+	if (!d)
+		d = compare(HOST16(a->at.port), HOST16(b->at.port));
+	return d ? d : by_address(a, b);
 }
 
 static int by_age(const struct shown *a, const struct shown *b)
 {
-	return compare(a->age_ms, b->age_ms);
+	int d = compare(a->age_ms, b->age_ms);
+
+	return d ? d : by_address(a, b);
 }
 
 static int by_state(const struct shown *a, const struct shown *b)
@@ -78,6 +83,7 @@ static int by_state(const struct shown *a, const struct shown *b)
 }
 
 static const char *const order_names[] = { "address", "server", "endpoint", "age", "state", NULL };
+#define ALLOWED_ORDERS "address, server, endpoint, age or state"
 static order *const orders[] = { by_address, by_server, by_endpoint, by_age, by_state };
 
 static int in_order(const void *a, const void *b, void *data)
@@ -109,15 +115,15 @@ static void show(struct listing *l, const struct shown *s)
 	unsigned flags = HOST16(teredo_flags(&s->addr));
 	const char *state = s->live ? "live" : "aged";
 
-	if (l->field) {
-		show_field(s, l->field);
-	} else if (l->c->json) {
+	if (l->c->json) {
 		printf("%s\n{\"address\":\"%s\",\"server\":\"%s\",\"endpoint\":\"%s\",\"flags\":%u,"
 		       "\"cone\":%s,\"age_ms\":%llu,\"state\":\"%s\",\"remapped\":%s}",
 		       l->n_shown ? "," : "", text_in6(&s->addr).s,
 		       text_in4(teredo_server(&s->addr)).s, text_endpoint(s->at).s, flags,
 		       flags & TEREDO_FLAG_CONE ? "true" : "false", (unsigned long long)s->age_ms,
 		       state, s->remapped ? "true" : "false");
+	} else if (l->field) {
+		show_field(s, l->field);
 	} else {
 		if (!l->n_shown)
 			printf("%-39s %-15s %-21s %-5s %6s  %s\n", "CLIENT", "SERVER", "NAT ENDPOINT",
@@ -133,7 +139,6 @@ static void show(struct listing *l, const struct shown *s)
 static bool wanted(const struct listing *l, const struct shown *s)
 {
 	return net4_has(&l->server, teredo_server(&s->addr)) && net4_has(&l->address, s->at.addr) &&
-	       (!l->one_client || in6_equal(&s->addr, &l->client)) &&
 	       (!l->state || !strcmp(l->state, s->live ? "live" : "aged"));
 }
 
@@ -143,8 +148,10 @@ static bool collect(struct listing *l, const struct shown *s)
 		size_t size = l->size ? 2 * l->size : 1024;
 		struct shown *more = realloc(l->list, size * sizeof(*more));
 
-		if (!more)
+		if (!more) {
+			l->no_memory = true;
 			return false;
+		}
 		l->list = more;
 		l->size = size;
 	}
@@ -172,9 +179,10 @@ static bool take(struct listing *l, const struct in6_addr *addr, struct endpoint
 static void walk_remapped(struct listing *l)
 {
 	struct in6_addr key, *from = NULL;
+	__u32 left = l->maps->meta.buckets; /* more than there can be: the walk begins anew behind one that goes */
 	struct remapped r;
 
-	while (!bpf_map_get_next_key(l->maps->remapped, from, &key)) {
+	while (left-- && !bpf_map_get_next_key(l->maps->remapped, from, &key)) {
 		from = &key;
 		if (!bpf_map_lookup_elem(l->maps->remapped, &key, &r) &&
 		    !take(l, &key, r.endpoint, r.stamp, true))
@@ -182,17 +190,46 @@ static void walk_remapped(struct listing *l)
 	}
 }
 
+/* A slot as table.h wants it read: one that is given to another client meanwhile counts as empty. */
+static bool take_slot(struct listing *l, const struct client *slot)
+{
+	__u64 id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
+	__be32 server = __atomic_load_n(&slot->server, __ATOMIC_RELAXED);
+	__u32 stamp = __atomic_load_n(&slot->stamp, __ATOMIC_RELAXED);
+	struct in6_addr addr = teredo_addr_of(id, server);
+
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return !id || __atomic_load_n(&slot->id, __ATOMIC_RELAXED) != id ||
+	       take(l, &addr, teredo_mapped(&addr), stamp, false);
+}
+
 static void walk(struct listing *l)
 {
 	for (__u32 i = 0; i < l->maps->meta.buckets; i++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++) {
-			const struct client *e = &l->maps->clients[i].client[k];
-			struct in6_addr addr = teredo_addr_of(e->id, e->server);
-
-			if (e->id && !take(l, &addr, teredo_mapped(&addr), e->stamp, false))
+		for (int k = 0; k < BUCKET_CLIENTS; k++)
+			if (!take_slot(l, &l->maps->clients[i].client[k]))
 				return;
-		}
 	walk_remapped(l);
+}
+
+/* One client is looked up as XDP does it: in its two buckets, and again, for it may just be moving. */
+static void look_up(struct listing *l)
+{
+	__u64 id = teredo_id(&l->client), h = table_hash(&l->maps->meta.seed, id, teredo_server(&l->client));
+	__u32 mask = l->maps->meta.buckets - 1;
+	struct remapped r;
+
+	for (int i = 0; i < 4; i++) {
+		const struct bucket *b = &l->maps->clients[(i % 2 ? h >> 32 : h) & mask];
+
+		for (int k = 0; k < BUCKET_CLIENTS; k++)
+			if (client_is(&b->client[k], id, teredo_server(&l->client))) {
+				take_slot(l, &b->client[k]);
+				return;
+			}
+	}
+	if (!bpf_map_lookup_elem(l->maps->remapped, &l->client, &r))
+		take(l, &l->client, r.endpoint, r.stamp, true);
 }
 
 static void show_sorted(struct listing *l)
@@ -200,7 +237,6 @@ static void show_sorted(struct listing *l)
 	qsort_r(l->list, l->n, sizeof(*l->list), in_order, l);
 	for (size_t i = 0; i < l->n && l->n_shown < l->limit; i++)
 		show(l, &l->list[i]);
-	free(l->list);
 }
 
 /* ---- options --------------------------------------------------------------------------------- */
@@ -216,18 +252,16 @@ static int index_of(const char *word, const char *const *list)
 /* One option with its value; false: it is not understood. */
 static bool option(struct listing *l, const char *name, const char *value)
 {
-	char *end;
-
 	if (!strcmp(name, "--limit")) {
-		l->limit = strtoul(value, &end, 10);
-		return *value != '-' && !*end && l->limit;
+		l->limit = strtoul(value, NULL, 10);
+		return strlen(value) < 10 && strspn(value, "0123456789") == strlen(value) && l->limit;
 	}
 	if (!strcmp(name, "--server"))
 		return parse_net4(value, &l->server);
 	if (!strcmp(name, "--address"))
 		return parse_net4(value, &l->address);
 	if (!strcmp(name, "--client"))
-		return l->one_client = inet_pton(AF_INET6, value, &l->client) == 1;
+		return l->one_client = parse_client(value, &l->client);
 	if (!strcmp(name, "--state")) {
 		l->state = value;
 		return !strcmp(value, "live") || !strcmp(value, "aged");
@@ -241,23 +275,29 @@ static bool option(struct listing *l, const char *name, const char *value)
 
 static int options(struct ctl *c, struct listing *l)
 {
-	static const char *const names[] = { "--server", "--address", "--client", "--state", "--sort",
-					     "--reverse", "--limit", NULL };
+	static const struct option known[] = {
+		{ "--server", ALLOWED_NET4 }, { "--address", ALLOWED_NET4 }, { "--client", ALLOWED_CLIENT },
+		{ "--state", "live or aged" }, { "--sort", ALLOWED_ORDERS }, { "--reverse", NULL },
+		{ "--limit", "a number from 1 to 999999999" }, { NULL, NULL },
+	};
 
 	for (int i = 0; i < c->argc; i++) {
 		const char *name = c->argv[i], *value = i + 1 < c->argc ? c->argv[i + 1] : NULL;
 
 		if (*name != '-') {
 			if (index_of(name, fields) < 0)
-				return ctl_fail(c, EXIT_USAGE, "no field «%s»: did you mean «%s»?", name,
-						nearest(name, fields));
+				return ctl_fail(c, EXIT_USAGE, "no field «%s»: " ALLOWED_FIELDS " is allowed here",
+						name);
+			if (l->field || c->json)
+				return ctl_fail(c, EXIT_USAGE, c->json ? "--json shows all fields: %s goes without it" :
+						"one field at a time: %s is too many", name);
 			l->field = fields[index_of(name, fields)];
 		} else if (!strcmp(name, "--reverse")) {
 			l->reverse = true;
 		} else if (value && option(l, name, value)) {
 			i++;
 		} else {
-			return ctl_fail_option(c, name, value, names);
+			return ctl_fail_option(c, name, value, known);
 		}
 	}
 	if (l->reverse && !l->sort)
@@ -276,15 +316,25 @@ int cmd_clients(struct ctl *c)
 	if (code)
 		return code;
 	l.maps = &m;
-	if (c->json)
+	if (c->json && !l.sort)
 		fputs("{\"clients\":[", stdout);
-	walk(&l);
+	if (l.one_client)
+		look_up(&l);
+	else
+		walk(&l);
+	maps_close(&m);
+	if (l.no_memory) {
+		free(l.list);
+		return ctl_fail(c, EXIT_FAILED, "not enough memory to sort: leave --sort and --reverse out");
+	}
+	if (c->json && l.sort)
+		fputs("{\"clients\":[", stdout);
 	if (l.sort)
 		show_sorted(&l);
+	free(l.list);
 	if (c->json)
 		printf("],\"schema\":%d}\n", JSON_SCHEMA);
 	else if (!l.n_shown && !l.field)
 		puts("no clients");
-	maps_close(&m);
 	return EXIT_DONE;
 }

@@ -22,6 +22,7 @@
 struct removed {
 	const struct ctl *c;
 	struct json_object *list;
+	int lock; /* held meanwhile, so that no daemon starts; -1: there was none */
 };
 
 static void say(struct removed *r, const char *what, const char *name)
@@ -55,7 +56,60 @@ static int ask(struct nlmsghdr *h)
 	return err < 0 ? -1 : 0;
 }
 
-static void remove_route(struct removed *r, __u8 type, const char *name, __u32 metric)
+/* Where navalis' own route to the clients leads: an instance may remove its own alone. */
+struct holder {
+	int n;
+	__u32 oif;
+};
+
+static int on_route(const struct nlmsghdr *h, void *data)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	struct holder *holder = data;
+	struct nlattr *a;
+	__u32 oif = 0;
+	bool prefix = false;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_protocol != NAV_RTPROT || rt->rtm_dst_len != 32 ||
+	    rt->rtm_type != RTN_UNICAST || rt->rtm_table != RT_TABLE_MAIN)
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, h, sizeof(*rt)) {
+		if (mnl_attr_get_type(a) == RTA_DST)
+			prefix = mnl_attr_get_payload_len(a) == 16 &&
+				 *(const __be32 *)mnl_attr_get_payload(a) == BE32(TEREDO_PREFIX);
+		else if (mnl_attr_get_type(a) == RTA_OIF)
+			oif = mnl_attr_get_u32(a);
+	}
+	if (prefix)
+		*holder = (struct holder){ holder->n + 1, oif };
+	return MNL_CB_OK;
+}
+
+static struct holder route_holder(void)
+{
+	struct mnl_socket *s = mnl_socket_open(NETLINK_ROUTE);
+	struct holder holder = { 0 };
+	char buf[32768];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct rtmsg *rt;
+	ssize_t n;
+
+	if (!s)
+		return holder;
+	h->nlmsg_type = RTM_GETROUTE;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	h->nlmsg_seq = 1;
+	rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt));
+	*rt = (struct rtmsg){ .rtm_family = AF_INET6 };
+	if (!mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) && mnl_socket_sendto(s, h, h->nlmsg_len) > 0)
+		while ((n = mnl_socket_recvfrom(s, buf, sizeof(buf))) > 0 &&
+		       mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(s), on_route, &holder) > MNL_CB_STOP)
+			;
+	mnl_socket_close(s);
+	return holder;
+}
+
+static void remove_route(struct removed *r, __u8 type, __u32 oif, const char *name, __u32 metric)
 {
 	const struct in6_addr prefix = { .s6_addr32 = { BE32(TEREDO_PREFIX) } };
 	char buf[512];
@@ -68,8 +122,21 @@ static void remove_route(struct removed *r, __u8 type, const char *name, __u32 m
 			      .rtm_protocol = NAV_RTPROT, .rtm_type = type };
 	mnl_attr_put(h, RTA_DST, sizeof(prefix), &prefix);
 	mnl_attr_put_u32(h, RTA_PRIORITY, metric);
+	if (oif)
+		mnl_attr_put_u32(h, RTA_OIF, oif);
 	if (!ask(h))
 		say(r, "route", name);
+}
+
+/* Another instance's route stays, and with it the blackhole behind it. */
+static void remove_routes(struct removed *r, const char *tun)
+{
+	__u32 oif = *tun ? if_nametoindex(tun) : 0;
+
+	if (oif && route_holder().oif == oif)
+		remove_route(r, RTN_UNICAST, oif, "2001::/32", NAV_ROUTE_METRIC);
+	if (!route_holder().n)
+		remove_route(r, RTN_BLACKHOLE, 0, "blackhole 2001::/32", NAV_BLACKHOLE_METRIC);
 }
 
 static void remove_neigh(struct removed *r, const struct nav_neigh *n)
@@ -100,6 +167,69 @@ static void remove_tun(struct removed *r, const char *name)
 		say(r, "TUN device", name);
 	if (fd >= 0)
 		close(fd);
+}
+
+/* A name in the folder that abi.h knows. */
+static bool is_ours(const char *name)
+{
+	static const char *const names[] = { "meta", "clients", "remapped", "cookies", "own", "vlans",
+					     "tagged", "counters", "daemon" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return !strncmp(name, "link_", 5) || !strncmp(name, "prog_", 5);
+}
+
+/*
+ * Is the folder an instance's? One whose start was cut short has no meta yet, which is pinned last,
+ * or nothing at all; then its names have to be ours. Returns NULL, or what is not.
+ */
+static const char *stranger(const char *folder, bool meta)
+{
+	static char name[256];
+	const char *found = NULL;
+	DIR *dir = opendir(folder);
+	struct dirent *e;
+
+	while (dir && !meta && !found && (e = readdir(dir)))
+		if (*e->d_name != '.' && (!is_ours(e->d_name) || !strcmp(e->d_name, "meta"))) {
+			snprintf(name, sizeof(name), "%s", e->d_name);
+			found = name;
+		}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* The TUN device of an instance whose own page cannot be read: where the route leads, if no other claims it. */
+static void guess_tun(const struct ctl *c, char *tun)
+{
+	struct holder holder = route_holder();
+	struct ctl other = { .quiet = true };
+	DIR *dir = opendir("/sys/fs/bpf");
+	struct dirent *e;
+
+	if (holder.n != 1 || !if_indextoname(holder.oif, tun))
+		*tun = '\0';
+	while (dir && *tun && (e = readdir(dir))) {
+		struct nav_meta meta = { 0 };
+		struct maps m;
+
+		other.instance = e->d_name;
+		if (*e->d_name == '.' || !strcmp(e->d_name, c->instance) ||
+		    (maps_meta(&other, &meta), meta.magic != NAV_MAGIC))
+			continue;
+		if (maps_open(&other, &m)) {
+			*tun = '\0'; /* of another version, too: it may be that one's */
+			break;
+		}
+		if (!strcmp(m.daemon.tun, tun))
+			*tun = '\0';
+		maps_close(&m);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 /* Links are detached first, so that nothing runs on without its maps. */
@@ -138,18 +268,23 @@ static int remove_pins(struct removed *r, const char *folder)
 	return 0;
 }
 
-/* Taken before it is removed: a daemon that is just starting finds it held, and does not start. */
-static void remove_lock(struct removed *r)
+/* False: a daemon has it, even if it gives no other sign of life. Else none can start from now on. */
+static bool take_lock(struct removed *r)
 {
 	char path[128];
-	int fd;
 
 	snprintf(path, sizeof(path), "/run/navalis/%s.lock", r->c->instance);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB) && !unlink(path))
+	r->lock = open(path, O_RDWR | O_CLOEXEC);
+	return r->lock < 0 || !flock(r->lock, LOCK_EX | LOCK_NB);
+}
+
+static void remove_files(struct removed *r, bool held)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/run/navalis/%s.lock", r->c->instance);
+	if (held && r->lock >= 0 && !unlink(path))
 		say(r, "lock", path);
-	if (fd >= 0)
-		close(fd);
 	snprintf(path, sizeof(path), "/run/navalis/%s.sock", r->c->instance);
 	if (!unlink(path))
 		say(r, "socket", path);
@@ -162,45 +297,72 @@ static void leave_dispatchers(struct removed *r, const struct nav_daemon *d)
 			say(r, "program behind the dispatcher of", d->nic[i].name);
 }
 
+static int detach(struct removed *r, const char *folder, struct maps *m, bool held)
+{
+	int err;
+
+	leave_dispatchers(r, &m->daemon);
+	err = remove_pins(r, folder);
+
+	remove_routes(r, m->daemon.tun);
+	for (__u32 i = 0; i < m->daemon.n_neighs && i < NAV_NEIGHS; i++)
+		remove_neigh(r, &m->daemon.neigh[i]);
+	remove_tun(r, m->daemon.tun);
+	remove_files(r, held);
+	return err;
+}
+
 int cmd_detach(struct ctl *c)
 {
-	bool force = c->argc == 1 && !strcmp(c->argv[0], "--force");
-	struct removed r = { c, NULL };
-	struct json_object *o;
+	bool force = c->argc == 1 && !strcmp(c->argv[0], "--force"), held;
+	struct removed r = { .c = c, .lock = -1 };
+	struct nav_meta meta = { 0 };
 	struct maps m = { 0 };
 	struct ctl quiet = *c;
+	struct json_object *o;
+	const char *other;
 	char folder[128];
 	int err;
 
 	if (c->argc && !force)
 		return ctl_fail(c, EXIT_USAGE, "detach knows --force alone, not «%s»", c->argv[0]);
 	snprintf(folder, sizeof(folder), "/sys/fs/bpf/%s", c->instance);
+	err = maps_meta(c, &meta);
+	if (err == -EPERM || err == -EACCES)
+		return ctl_fail(c, EXIT_FAILED, "no right to detach: run as root");
 	if (access(folder, F_OK))
 		return ctl_fail(c, EXIT_NOT_FOUND, "no instance %s on this host: nothing to remove",
 				c->instance);
-	/* maps that are not ours to read, or broken, are removed all the same */
+	other = stranger(folder, meta.magic == NAV_MAGIC);
+	if (other)
+		return ctl_fail(c, EXIT_NOT_FOUND, "%s is no instance of navalis: it holds «%s», and stays",
+				folder, other);
+	/* maps of another version, or broken, are removed all the same */
 	quiet.quiet = true;
 	if (!maps_open(&quiet, &m))
 		maps_close(&m);
-	if (m.alive && !force)
-		return ctl_fail(c, EXIT_FAILED, "navalisd (pid %u) is running: stop it first, or take "
-				"everything from under it with --force", m.daemon.pid);
+	else
+		guess_tun(c, m.daemon.tun);
+	held = take_lock(&r);
+	if ((m.alive || !held) && !force) {
+		if (r.lock >= 0)
+			close(r.lock);
+		return ctl_fail(c, EXIT_FAILED, "navalisd of instance %s (pid %u) is running%s: stop it first, "
+				"or take everything from under it with --force", c->instance,
+				m.daemon.pid, m.alive ? "" : " and gives no sign of life");
+	}
 	r.list = c->json ? json_object_new_array() : NULL;
-	libbpf_set_print(NULL);
-	leave_dispatchers(&r, &m.daemon);
-	err = remove_pins(&r, folder);
-	remove_route(&r, RTN_UNICAST, "2001::/32", NAV_ROUTE_METRIC);
-	remove_route(&r, RTN_BLACKHOLE, "blackhole 2001::/32", NAV_BLACKHOLE_METRIC);
-	for (__u32 i = 0; i < m.daemon.n_neighs && i < NAV_NEIGHS; i++)
-		remove_neigh(&r, &m.daemon.neigh[i]);
-	remove_tun(&r, m.daemon.tun);
-	remove_lock(&r);
+	err = detach(&r, folder, &m, held);
+	if (r.lock >= 0)
+		close(r.lock);
+	if (err) {
+		json_object_put(r.list);
+		return ctl_fail(c, EXIT_FAILED, "%s: %s", folder, strerror(-err));
+	}
 	if (c->json) {
 		o = json_object_new_object();
 		json_object_object_add(o, "removed", r.list);
 		ctl_print_json(o);
 	}
-	if (err)
-		fprintf(stderr, "navalisctl: %s: %s\n", folder, strerror(-err));
-	return err ? EXIT_FAILED : EXIT_DONE;
+	return EXIT_DONE;
 }

@@ -5,9 +5,10 @@
  *   flush    {"flushed","dry_run"}
  *   pending  {"pending":[{"address","state","bubbles","for_ms","kept_bytes"}…],"truncated"}
  */
-#include <arpa/inet.h>
-
 #include "ctl.h"
+
+#define PATIENCE_S 5
+#define RELOAD_S 30 /* the verifier reads a program, and drivers may take their time to swap it in */
 
 static struct json_object *get(struct json_object *o, const char *name)
 {
@@ -16,19 +17,22 @@ static struct json_object *get(struct json_object *o, const char *name)
 
 int cmd_reload(struct ctl *c)
 {
+	static const struct member members[] = { { "changed", json_type_array }, { "generation", json_type_int }, { 0 } };
 	struct json_object *result, *changed;
+	size_t n;
 	int code;
 
 	if (c->argc)
 		return ctl_fail(c, EXIT_USAGE, "reload takes nothing, not «%s»", c->argv[0]);
-	code = control_order(c, control_request("reload"), &result);
+	code = control_order(c, control_request("reload"), RELOAD_S, members, &result);
 	if (code)
 		return code;
 	if (c->json)
 		return ctl_print_json(result);
 	changed = get(result, "changed");
-	printf("reloaded: %zu keys changed", json_object_array_length(changed));
-	for (size_t i = 0; i < json_object_array_length(changed); i++)
+	n = json_object_array_length(changed);
+	printf("reloaded: %zu key%s changed", n, n == 1 ? "" : "s");
+	for (size_t i = 0; i < n; i++)
 		printf("%s %s", i ? "," : ":", json_object_get_string(json_object_array_get_idx(changed, i)));
 	putchar('\n');
 	json_object_put(result);
@@ -37,7 +41,11 @@ int cmd_reload(struct ctl *c)
 
 int cmd_flush(struct ctl *c)
 {
-	static const char *const names[] = { "--server", "--address", "--client", "--all", "--dry-run", NULL };
+	static const struct option known[] = {
+		{ "--server", ALLOWED_NET4 }, { "--address", ALLOWED_NET4 }, { "--client", ALLOWED_CLIENT },
+		{ "--all", NULL }, { "--dry-run", NULL }, { NULL, NULL },
+	};
+	static const struct member members[] = { { "flushed", json_type_int }, { "dry_run", json_type_boolean }, { 0 } };
 	struct json_object *request = control_request("flush"), *result;
 	bool filter = false;
 	int code;
@@ -54,20 +62,20 @@ int cmd_flush(struct ctl *c)
 			json_object_object_add(request, "dry_run", json_object_new_boolean(true));
 		} else if (value && (((!strcmp(name, "--server") || !strcmp(name, "--address")) &&
 				      parse_net4(value, &net)) ||
-				     (!strcmp(name, "--client") && inet_pton(AF_INET6, value, &a) == 1))) {
+				     (!strcmp(name, "--client") && parse_client(value, &a)))) {
 			filter = true;
 			json_object_object_add(request, name + 2, json_object_new_string(value));
 			i++;
 		} else {
 			json_object_put(request);
-			return ctl_fail_option(c, name, value, names);
+			return ctl_fail_option(c, name, value, known);
 		}
 	}
 	if (!filter) {
 		json_object_put(request);
-		return ctl_fail(c, EXIT_USAGE, "flush wants a filter, or --all");
+		return ctl_fail(c, EXIT_USAGE, "flush wants a filter (--server, --address, --client), or --all");
 	}
-	code = control_order(c, request, &result);
+	code = control_order(c, request, PATIENCE_S, members, &result);
 	if (code)
 		return code;
 	if (c->json)
@@ -81,12 +89,13 @@ int cmd_flush(struct ctl *c)
 
 int cmd_pending(struct ctl *c)
 {
+	static const struct member members[] = { { "pending", json_type_array }, { "truncated", json_type_boolean }, { 0 } };
 	struct json_object *result, *list;
 	int code;
 
 	if (c->argc)
 		return ctl_fail(c, EXIT_USAGE, "pending takes nothing, not «%s»", c->argv[0]);
-	code = control_order(c, control_request("pending"), &result);
+	code = control_order(c, control_request("pending"), PATIENCE_S, members, &result);
 	if (code)
 		return code;
 	if (c->json)

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * navalisctl stats: every counter under a name that does not change, WHERE_REASON_packets and _bytes.
- * JSON: {"interval_s" or null,"counters":{NAME: number…}}
+ * JSON: {"interval_s" or null,"counters":{NAME: number…},"rates":{NAME: number…} or null}
  */
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "ctl.h"
 
 /* All counters at one moment, in the order in which they are printed. */
 struct stats {
+	__u64 at_ns;
 	__u32 n_nics;
 	char name[NAV_NICS + 1][16]; /* the last: the daemon */
 	struct nav_count rx[NAV_NICS + 1], count[NAV_NICS + 1][R_MAX];
@@ -22,6 +24,7 @@ static void read_stats(const struct maps *m, struct stats *s)
 	__u32 n = m->daemon.n_nics;
 
 	memset(s, 0, sizeof(*s));
+	s->at_ns = m->now_ns;
 	s->n_nics = n;
 	for (__u32 i = 0; i < n; i++) {
 		maps_count(m, i, of_nic);
@@ -35,33 +38,60 @@ static void read_stats(const struct maps *m, struct stats *s)
 	memcpy(s->count[n], m->daemon.count, sizeof(s->count[n]));
 }
 
-static void put(struct json_object *o, const char *where, const char *what, const char *unit, __u64 v)
+/* Where figures go: to the two objects, or without them to the terminal. */
+struct sink {
+	struct json_object *counters, *rates;
+	double seconds; /* 0: no rates */
+};
+
+static void put(struct sink *to, const char *where, const char *what, const char *unit, __u64 now, __u64 then)
 {
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s_%s_%s", where, what, unit);
 	for (char *c = name + strlen(where); *c; c++)
 		*c = (char)tolower((unsigned char)*c);
-	if (o)
-		json_object_object_add(o, name, json_object_new_uint64(v));
+	if (to->counters)
+		json_object_object_add(to->counters, name, json_object_new_uint64(now - then));
 	else
-		printf("%s %llu\n", name, (unsigned long long)v);
+		printf("%s %llu", name, (unsigned long long)(now - then));
+	if (to->rates)
+		json_object_object_add(to->rates, name, json_object_new_double((double)(now - then) / to->seconds));
+	else if (!to->counters && to->seconds > 0)
+		printf(" %.1f", (double)(now - then) / to->seconds);
+	if (!to->counters)
+		putchar('\n');
 }
 
-static void put_count(struct json_object *o, const char *where, const char *what,
+static void put_count(struct sink *to, const char *where, const char *what,
 		      const struct nav_count *now, const struct nav_count *then)
 {
-	put(o, where, what, "packets", now->packets - then->packets);
-	put(o, where, what, "bytes", now->bytes - then->bytes);
+	put(to, where, what, "packets", now->packets, then->packets);
+	put(to, where, what, "bytes", now->bytes, then->bytes);
 }
 
-static void put_stats(struct json_object *o, const struct stats *now, const struct stats *then)
+static void put_stats(struct sink *to, const struct stats *now, const struct stats *then)
 {
 	for (__u32 i = 0; i <= now->n_nics; i++) {
-		put_count(o, now->name[i], "rx", &now->rx[i], &then->rx[i]);
+		put_count(to, now->name[i], "rx", &now->rx[i], &then->rx[i]);
 		for (__u32 r = 0; r < R_MAX; r++)
-			put_count(o, now->name[i], reason_info[r].name, &now->count[i][r], &then->count[i][r]);
+			put_count(to, now->name[i], reason_info[r].name, &now->count[i][r], &then->count[i][r]);
 	}
+}
+
+/* A detach, or a daemon that began at zero, in between: differences would be nonsense. */
+static bool began_anew(const struct stats *now, const struct stats *then)
+{
+	if (memcmp(then->name, now->name, sizeof(now->name)))
+		return true;
+	for (__u32 i = 0; i <= now->n_nics; i++) {
+		if (now->rx[i].packets < then->rx[i].packets)
+			return true;
+		for (__u32 r = 0; r < R_MAX; r++)
+			if (now->count[i][r].packets < then->count[i][r].packets)
+				return true;
+	}
+	return false;
 }
 
 static int look(struct ctl *c, struct stats *s)
@@ -76,38 +106,60 @@ static int look(struct ctl *c, struct stats *s)
 	return code;
 }
 
+static bool parse_seconds(const char *text, double *ret)
+{
+	char *end;
+
+	if (strspn(text, "0123456789.") != strlen(text))
+		return false;
+	*ret = strtod(text, &end);
+	return end != text && !*end && *ret >= 0.01 && *ret <= 86400;
+}
+
+static void pause_for(double seconds)
+{
+	struct timespec t = { (time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9) };
+
+	while (nanosleep(&t, &t) && errno == EINTR)
+		;
+}
+
 int cmd_stats(struct ctl *c)
 {
-	static const char *const names[] = { "--interval", NULL };
+	static const struct option known[] = {
+		{ "--interval", "a number of seconds from 0.01 to 86400" }, { NULL, NULL },
+	};
 	static struct stats then, now;
-	struct json_object *o, *counters;
-	double seconds = 0;
+	struct sink to = { 0 };
+	struct json_object *o;
+	double wait = 0;
 	int code;
 
-	if (c->argc) {
-		if (c->argc == 2 && !strcmp(c->argv[0], "--interval"))
-			seconds = atof(c->argv[1]);
-		if (seconds <= 0 || seconds > 86400)
-			return ctl_fail_option(c, c->argv[0], c->argc > 1 ? c->argv[1] : NULL, names);
-	}
+	if (c->argc && (c->argc < 2 || strcmp(c->argv[0], "--interval") || !parse_seconds(c->argv[1], &wait)))
+		return ctl_fail_option(c, c->argv[0], c->argc > 1 ? c->argv[1] : NULL, known);
+	if (c->argc > 2)
+		return ctl_fail(c, EXIT_USAGE, "«%s» is one word too many", c->argv[2]);
 	code = look(c, &now);
-	if (!code && seconds > 0) {
+	if (!code && wait > 0) {
 		then = now;
-		usleep((useconds_t)(seconds * 1e6));
+		pause_for(wait);
 		code = look(c, &now);
-		if (!code && memcmp(then.name, now.name, sizeof(now.name)))
-			return ctl_fail(c, EXIT_FAILED, "the NICs changed meanwhile");
+		to.seconds = (double)(now.at_ns - then.at_ns) / 1e9; /* it may have become later */
+		if (!code && began_anew(&now, &then))
+			return ctl_fail(c, EXIT_FAILED, "the counters or the NICs are others than at the beginning");
 	}
 	if (code)
 		return code;
-	if (!c->json) {
-		put_stats(NULL, &now, &then);
-		return EXIT_DONE;
+	if (c->json) {
+		to.counters = json_object_new_object();
+		to.rates = wait > 0 ? json_object_new_object() : NULL;
 	}
+	put_stats(&to, &now, &then);
+	if (!c->json)
+		return EXIT_DONE;
 	o = json_object_new_object();
-	counters = json_object_new_object();
-	put_stats(counters, &now, &then);
-	json_object_object_add(o, "interval_s", seconds > 0 ? json_object_new_double(seconds) : NULL);
-	json_object_object_add(o, "counters", counters);
+	json_object_object_add(o, "interval_s", wait > 0 ? json_object_new_double(to.seconds) : NULL);
+	json_object_object_add(o, "counters", to.counters);
+	json_object_object_add(o, "rates", to.rates);
 	return ctl_print_json(o);
 }

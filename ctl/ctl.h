@@ -25,8 +25,16 @@ struct ctl {
 int ctl_fail(const struct ctl *c, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The same for an option or its value that is not understood: names the nearest of names. */
-int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const char *const *names);
+/* An option of a verb, and what its value may be; NULL: it takes none. A list ends with a NULL. */
+struct option {
+	const char *name, *allowed;
+};
+
+#define ALLOWED_NET4 "an IPv4 address, or one with a length, as 192.0.2.0/24,"
+#define ALLOWED_CLIENT "a Teredo address, as 2001:0:4136:e378:8000:63bf:3fff:fdd2,"
+
+/* The same for an option that is not understood: names the nearest one, or what its value may be. */
+int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const struct option *options);
 
 /* Prints the document, with its schema number, and frees it. Returns EXIT_DONE. */
 int ctl_print_json(struct json_object *o);
@@ -45,6 +53,12 @@ struct maps {
 	bool alive;
 };
 
+/*
+ * What the map meta says. 0; -ENOENT: it is not there, or none of navalis'; -EPROTO: of another
+ * version, which ret->abi names if ret->magic is right; or why it cannot be read.
+ */
+int maps_meta(const struct ctl *c, struct nav_meta *ret);
+
 /* EXIT_DONE, or an exit code after saying why. */
 int maps_open(const struct ctl *c, struct maps *m);
 void maps_close(struct maps *m);
@@ -56,11 +70,18 @@ void maps_count(const struct maps *m, __u32 nic, struct nav_count *ret);
 
 struct json_object *control_request(const char *verb);
 
+/* What a result has to have; the list ends with a NULL. */
+struct member {
+	const char *name;
+	enum json_type type;
+};
+
 /*
- * Sends a request, which is freed, and waits for its result, which is the caller's. EXIT_DONE, or an
- * exit code after saying why.
+ * Sends a request, which is freed, and waits for its result, which is the caller's and has all
+ * members. EXIT_DONE, or an exit code after saying why.
  */
-int control_order(const struct ctl *c, struct json_object *request, struct json_object **result);
+int control_order(const struct ctl *c, struct json_object *request, unsigned patience_s,
+		  const struct member *members, struct json_object **result);
 
 /* ---- IPv4 networks: zero fits all -------------------------------------------------------------- */
 
@@ -70,6 +91,9 @@ struct net4 {
 
 /* ADDRESS or ADDRESS/LENGTH. */
 bool parse_net4(const char *text, struct net4 *ret);
+
+/* An address of a Teredo client. */
+bool parse_client(const char *text, struct in6_addr *ret);
 
 static inline bool net4_has(const struct net4 *n, __be32 addr)
 {

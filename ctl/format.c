@@ -48,7 +48,9 @@ bool parse_net4(const char *text, struct net4 *ret)
 	char copy[32], *slash, *end;
 	unsigned long len = 32;
 
-	snprintf(copy, sizeof(copy), "%s", text);
+	if (strlen(text) >= sizeof(copy))
+		return false;
+	strcpy(copy, text);
 	slash = strchr(copy, '/');
 	if (slash) {
 		*slash++ = '\0';
@@ -61,6 +63,11 @@ bool parse_net4(const char *text, struct net4 *ret)
 	ret->mask = len ? BE32(~0U << (32 - len)) : 0;
 	ret->net &= ret->mask;
 	return true;
+}
+
+bool parse_client(const char *text, struct in6_addr *ret)
+{
+	return inet_pton(AF_INET6, text, ret) == 1 && teredo_is(ret);
 }
 
 struct text text_age(__u64 ms)

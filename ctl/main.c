@@ -26,6 +26,16 @@ static void usage(FILE *out)
 	      "navalisctl VERB --help says what a verb takes; navalisctl(8) has it all.\n", out);
 }
 
+static struct json_object *json_verb(const struct verb *v)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "verb", json_object_new_string(v->name));
+	json_object_object_add(o, "usage", json_object_new_string(v->usage));
+	json_object_object_add(o, "text", json_object_new_string(v->text));
+	return o;
+}
+
 /* Help is a document, too, to those who asked for one. */
 static int print_help(const struct ctl *c)
 {
@@ -37,14 +47,8 @@ static int print_help(const struct ctl *c)
 	}
 	o = json_object_new_object();
 	list = json_object_new_array();
-	for (size_t i = 0; i < N_VERBS; i++) {
-		struct json_object *v = json_object_new_object();
-
-		json_object_object_add(v, "verb", json_object_new_string(verbs[i].name));
-		json_object_object_add(v, "usage", json_object_new_string(verbs[i].usage));
-		json_object_object_add(v, "text", json_object_new_string(verbs[i].text));
-		json_object_array_add(list, v);
-	}
+	for (size_t i = 0; i < N_VERBS; i++)
+		json_object_array_add(list, json_verb(&verbs[i]));
 	json_object_object_add(o, "verbs", list);
 	return ctl_print_json(o);
 }
@@ -102,13 +106,34 @@ int ctl_fail(const struct ctl *c, int code, const char *format, ...)
 	return code;
 }
 
-int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const char *const *names)
+int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const struct option *options)
 {
-	const char *best = nearest(name, names);
+	const char *names[16] = { NULL };
 
-	if (!strcmp(best, name))
-		return ctl_fail(c, EXIT_USAGE, "%s %s: no such value (see --help)", name, value ? value : "");
-	return ctl_fail(c, EXIT_USAGE, "%s is not understood: did you mean «%s»?", name, best);
+	for (int i = 0; options[i].name && i < 15; i++) {
+		names[i] = options[i].name;
+		if (strcmp(options[i].name, name))
+			continue;
+		return ctl_fail(c, EXIT_USAGE, value ? "%s %s: %s is allowed here" : "%s%s wants a value: %s is allowed here",
+				name, value ? value : "", options[i].allowed);
+	}
+	return ctl_fail(c, EXIT_USAGE, "%s is not understood: did you mean «%s»?", name, nearest(name, names));
+}
+
+static int print_verb_help(const struct ctl *c, const struct verb *v)
+{
+	if (c->json)
+		return ctl_print_json(json_verb(v));
+	printf("Usage: navalisctl %s%s%s\n%s\n", v->name, *v->usage ? " " : "", v->usage, v->text);
+	return EXIT_DONE;
+}
+
+static bool wants_help(const struct ctl *c)
+{
+	for (int i = 0; i < c->argc; i++)
+		if (!strcmp(c->argv[i], "--help") || !strcmp(c->argv[i], "-h"))
+			return true;
+	return false;
 }
 
 static int run_verb(struct ctl *c, const char *name)
@@ -119,57 +144,87 @@ static int run_verb(struct ctl *c, const char *name)
 		names[i] = verbs[i].name;
 		if (strcmp(verbs[i].name, name))
 			continue;
-		if (c->argc && !strcmp(c->argv[0], "--help")) {
-			if (c->json)
-				return print_help(c);
-			printf("Usage: navalisctl %s %s\n%s\n", verbs[i].name, verbs[i].usage, verbs[i].text);
-			return EXIT_DONE;
-		}
-		return verbs[i].run(c);
+		return wants_help(c) ? print_verb_help(c, &verbs[i]) : verbs[i].run(c);
 	}
 	return ctl_fail(c, EXIT_USAGE, "no verb «%s»: did you mean «%s»?", name, nearest(name, names));
 }
 
+static struct json_object *json_instance(const struct ctl *c, const struct nav_meta *meta, bool alive)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "name", json_object_new_string(c->instance));
+	json_object_object_add(o, "abi", json_object_new_int64(meta->abi));
+	json_object_object_add(o, "alive", json_object_new_boolean(alive));
+	return o;
+}
+
 int cmd_version(struct ctl *c)
 {
-	struct json_object *o;
+	struct maps m = { 0 };
 	struct ctl quiet = *c;
-	struct maps m;
-	bool there;
+	struct nav_meta meta = { 0 };
+	struct json_object *o;
+	bool ours, readable;
+	int err;
 
 	if (c->argc)
 		return ctl_fail(c, EXIT_USAGE, "version takes nothing, not «%s»", c->argv[0]);
 	quiet.quiet = true;
-	there = !maps_open(&quiet, &m);
-	if (there)
+	err = maps_meta(c, &meta);
+	ours = meta.magic == NAV_MAGIC;
+	readable = !err && !maps_open(&quiet, &m);
+	if (readable)
 		maps_close(&m);
-	if (!c->json) {
-		printf("navalisctl %s, ABI %u\n", NAVALIS_VERSION, NAV_ABI);
-		if (there)
-			printf("instance %s: navalisd %s\n", c->instance, m.daemon.version);
-		return EXIT_DONE;
+	if (c->json) {
+		o = json_object_new_object();
+		json_object_object_add(o, "navalisctl", json_object_new_string(NAVALIS_VERSION));
+		json_object_object_add(o, "abi", json_object_new_int(NAV_ABI));
+		json_object_object_add(o, "navalisd", readable ? json_object_new_string(m.daemon.version) : NULL);
+		json_object_object_add(o, "instance", ours ? json_instance(c, &meta, m.alive) : NULL);
+		return ctl_print_json(o);
 	}
-	o = json_object_new_object();
-	json_object_object_add(o, "navalisctl", json_object_new_string(NAVALIS_VERSION));
-	json_object_object_add(o, "abi", json_object_new_int(NAV_ABI));
-	json_object_object_add(o, "navalisd", there ? json_object_new_string(m.daemon.version) : NULL);
-	return ctl_print_json(o);
+	printf("navalisctl %s, ABI %u\n", NAVALIS_VERSION, NAV_ABI);
+	if (readable)
+		printf("instance %s: ABI %u, navalisd %s, %s\n", c->instance, meta.abi, m.daemon.version,
+		       m.alive ? "running" : "not running");
+	else if (ours)
+		printf("instance %s: ABI %u, of another version\n", c->instance, meta.abi);
+	else
+		printf("instance %s: %s\n", c->instance,
+		       err == -EPERM || err == -EACCES ? "no right to look: run as root" : "none on this host");
+	return EXIT_DONE;
 }
 
-/* Takes the options that may stand anywhere out of argv. */
+/* As navalisd takes them; «..» would be somebody else's folder. */
+static bool is_instance(const char *text)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	size_t n = strspn(text, good);
+
+	return n && n <= 15 && !text[n];
+}
+
+/* Takes the options that may stand anywhere out of argv. --json first: errors are to obey it. */
 static int common_options(struct ctl *c, int argc, char **argv)
 {
 	int n = 0;
 
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--json") || !strcmp(argv[i], "-j")) {
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--json") || !strcmp(argv[i], "-j"))
 			c->json = true;
-		} else if (!strcmp(argv[i], "--instance")) {
-			if (!argv[++i] || strchr(argv[i], '/') || !*argv[i])
-				return ctl_fail(c, EXIT_USAGE, "--instance wants a name");
-			c->instance = argv[i];
-		} else {
+		else
 			argv[n++] = argv[i];
+	argc = n;
+	n = 0;
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--instance")) {
+			argv[n++] = argv[i];
+		} else if (++i == argc || !is_instance(argv[i])) {
+			return ctl_fail(c, EXIT_USAGE, "--instance wants a name: 1 to 15 letters, digits, "
+					"- or _");
+		} else {
+			c->instance = argv[i];
 		}
 	}
 	c->argc = n;
@@ -193,7 +248,7 @@ int main(int argc, char **argv)
 	}
 	verb = *c.argv++;
 	c.argc--;
-	if (!strcmp(verb, "--help") || !strcmp(verb, "help")) {
+	if (!strcmp(verb, "--help") || !strcmp(verb, "-h") || !strcmp(verb, "help")) {
 		code = print_help(&c);
 	} else if (!strcmp(verb, "--version")) {
 		code = cmd_version(&c);

@@ -20,16 +20,47 @@ static int open_map(const struct ctl *c, const char *name)
 	return bpf_obj_get(path);
 }
 
-static int read_one(const struct ctl *c, const char *name, void *value)
+/*
+ * The one value of an array map: as much of it as fits, but never more than the map has. Somebody
+ * else's map of the same name may have a value of any size. *whole: it has just the size asked for.
+ */
+static int read_one(const struct ctl *c, const char *name, void *value, size_t size, bool *whole)
 {
-	__u32 zero = 0;
-	int fd = open_map(c, name), err;
+	struct bpf_map_info info = { 0 };
+	__u32 zero = 0, len = sizeof(info);
+	int fd = open_map(c, name), err = 0;
+	char *all = NULL;
 
 	if (fd < 0)
 		return -errno;
-	err = bpf_map_lookup_elem(fd, &zero, value) ? -errno : 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.type != BPF_MAP_TYPE_ARRAY)
+		err = -EPROTO;
+	if (!err && !(all = malloc(info.value_size)))
+		err = -ENOMEM;
+	if (!err && bpf_map_lookup_elem(fd, &zero, all))
+		err = -errno;
+	if (!err) {
+		*whole = info.value_size == size;
+		memset(value, 0, size);
+		memcpy(value, all, info.value_size < size ? info.value_size : size);
+	}
+	free(all);
 	close(fd);
 	return err;
+}
+
+int maps_meta(const struct ctl *c, struct nav_meta *ret)
+{
+	bool whole;
+	int err;
+
+	libbpf_set_print(NULL);
+	err = read_one(c, "meta", ret, sizeof(*ret), &whole);
+	if (err)
+		return err;
+	if (ret->magic != NAV_MAGIC)
+		return -ENOENT;
+	return whole && ret->abi == NAV_ABI && ret->reasons == R_MAX ? 0 : -EPROTO;
 }
 
 static bool is_alive(const struct maps *m)
@@ -42,31 +73,31 @@ static bool is_alive(const struct maps *m)
 
 int maps_open(const struct ctl *c, struct maps *m)
 {
+	bool whole = false;
 	struct timespec t;
 	int fd, err;
 
 	*m = (struct maps){ .remapped = -1, .counters = -1, .cpus = libbpf_num_possible_cpus() };
-	libbpf_set_print(NULL);
-	err = read_one(c, "meta", &m->meta);
+	err = maps_meta(c, &m->meta);
 	if (err == -EPERM || err == -EACCES)
 		return ctl_fail(c, EXIT_FAILED, "no right to read the maps of %s: run as root", c->instance);
-	if (err)
-		return ctl_fail(c, EXIT_NOT_FOUND, "no instance %s on this host: ls /sys/fs/bpf "
-				"shows which there are", c->instance);
-	if (m->meta.magic != NAV_MAGIC || m->meta.abi != NAV_ABI || m->meta.reasons != R_MAX)
+	if (err == -EPROTO && m->meta.magic == NAV_MAGIC)
 		return ctl_fail(c, EXIT_FAILED, "instance %s was made by another version (ABI %u with "
 				"%u reasons, this is %u with %u)", c->instance, m->meta.abi,
 				m->meta.reasons, NAV_ABI, R_MAX);
+	if (err)
+		return ctl_fail(c, EXIT_NOT_FOUND, "no instance %s on this host: ls /sys/fs/bpf "
+				"shows which there are", c->instance);
 	fd = open_map(c, "clients");
 	m->counters = open_map(c, "counters");
 	m->remapped = open_map(c, "remapped");
-	err = read_one(c, "daemon", &m->daemon);
+	err = read_one(c, "daemon", &m->daemon, sizeof(m->daemon), &whole);
 	if (fd >= 0) {
 		m->clients = mmap(NULL, (size_t)m->meta.buckets * sizeof(struct bucket), PROT_READ,
 				  MAP_SHARED, fd, 0);
 		close(fd);
 	}
-	if (err || fd < 0 || m->clients == MAP_FAILED || m->counters < 0 || m->remapped < 0) {
+	if (err || !whole || fd < 0 || m->clients == MAP_FAILED || m->counters < 0 || m->remapped < 0) {
 		if (m->clients == MAP_FAILED)
 			m->clients = NULL;
 		maps_close(m);

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import types
 
 import pytest
@@ -11,6 +12,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 B = os.environ.get("B", "build")
 BUILD = os.path.join(ROOT, B)
 PAGES = {"navalisd.8": "loader/man", "navalis.conf.5": "loader/man", "navalisctl.8": "ctl/man"}
+
+sys.path.insert(0, os.path.join(ROOT, "tests/netns"))
+from lab import missing  # noqa: E402
+from pins import meta, pinned  # noqa: E402
 
 generate = types.ModuleType("generate")
 generate.__file__ = os.path.join(ROOT, "scripts/generate")
@@ -50,7 +55,31 @@ def test_the_usage_of_each_program_is_in_its_page():
         assert option in page, option
     for v in generate.verbs():
         text = subprocess.run([BUILD + "/navalisctl", v["name"], "--help"], capture_output=True, text=True).stdout
-        assert text == "Usage: navalisctl %s %s\n%s\n" % (v["name"], v["usage"], v["text"])
+        assert text == "%s\n%s\n" % (("Usage: navalisctl %s %s" % (v["name"], v["usage"])).rstrip(), v["text"])
+
+
+def test_every_option_of_a_verb_is_explained():
+    with open(os.path.join(BUILD, PAGES["navalisctl.8"], "navalisctl.8")) as f:
+        explained = set(re.findall(r"^\.It Fl \\-([a-z-]+)", f.read(), re.M))
+    wanted = {o for v in generate.verbs() for o in re.findall(r"--([a-z-]+)", v["usage"])}
+    assert len(wanted) > 10 and wanted | {"instance", "json", "help", "version"} == explained
+
+
+def test_every_error_in_the_page_is_one_that_the_daemon_says():
+    with open(os.path.join(BUILD, PAGES["navalisd.8"], "navalisd.8")) as f:
+        told = re.findall(r"^\.It Dq (.*)", f.read(), re.M)
+    said = ""
+    for folder, _, names in os.walk(os.path.join(ROOT, "loader")):
+        for name in (n for n in names if n.endswith(".c")):
+            with open(os.path.join(folder, name)) as f:
+                said += re.sub(r'"\s*(?:BPFFS)?\s*"', "", f.read())
+    assert len(told) > 15 and [t for t in told if t not in said] == []
+
+
+def test_keys_that_a_reload_cannot_change_are_listed():
+    page = rendered("navalis.conf.5")
+    listed = re.search(r"in\s+between\.\n\n(.*?)\.\n", page, re.S)[1]
+    assert re.split(r",\s+", listed.strip(" \n")) == [k["name"] for k in generate.keys() if k["when"] == "RESTART"]
 
 
 def printed(path):
@@ -62,23 +91,36 @@ def printed(path):
 def test_the_sample_is_a_configuration_and_its_defaults_are_the_defaults(tmp_path):
     with open(BUILD + "/navalis.conf.sample") as f:
         sample = f.read()
+    # nothing is set in it; the two keys that have to be come first
+    assert all(l.startswith(("#", "[")) or not l for l in sample.splitlines())
+    given = re.findall(r"^#(\w+) =", sample, re.M)
+    assert given[:2] == ["interfaces", "service"] and sorted(given) == sorted(k["name"] for k in generate.keys())
     needed = {"#interfaces = enp1s0f0 enp1s0f1": "interfaces = a b", "#service = 192.0.2.1:3545": "service = 192.0.2.1"}
     for a, b in needed.items():
         assert sample.count(a) == 1
         sample = sample.replace(a, b)
     bare, full = tmp_path / "bare", tmp_path / "full"
     bare.write_text(sample)
-    examples = ("#serve = ", "#refuse = ")
-    full.write_text("\n".join(l if l.startswith(examples) else re.sub(r"^#(\w+ =)", r"\1", l)
-                              for l in sample.splitlines()) + "\n")
+    p = subprocess.run([BUILD + "/navalisd", "--config", str(bare), "--check-config"], capture_output=True, text=True)
+    assert (p.returncode, p.stdout, p.stderr) == (0, "", "")
+    full.write_text(re.sub(r"^#(\w+ =)", r"\1", sample, flags=re.M))
     assert printed(str(bare)) == printed(str(full))
-    assert full.read_text().count("\n") == sample.count("\n") and full.read_text() != sample
+    assert len(re.findall(r"^\w+ =", full.read_text(), re.M)) == len(generate.keys())
+    for k in generate.keys():
+        if k["type"] == "NUMBER":
+            assert "# a number from %s to %s" % (k["min"], k["max"]) in sample
 
 
-def complete(*words):
+def test_the_sample_says_what_is_missing_until_it_is_set():
+    p = subprocess.run([BUILD + "/navalisd", "--config", BUILD + "/navalis.conf.sample", "--check-config"], capture_output=True, text=True)
+    assert p.returncode == 1 and "service is missing" in p.stderr
+
+
+def complete(*words, cwd=None):
+    """As bash calls it, with the cursor behind the last word."""
     script = '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _navalisctl; printf "%s\\n" "${COMPREPLY[@]}"'
     p = subprocess.run(["bash", "-c", script, "-", os.path.join(BUILD, "ctl/completion/navalisctl"), "navalisctl", *words],
-                       capture_output=True, text=True, check=True)
+                       capture_output=True, text=True, check=True, cwd=cwd)
     assert p.stderr == ""
     return p.stdout.split()
 
@@ -92,32 +134,58 @@ def test_completion():
     assert complete("--instance", "x", "flush", "--d") == ["--dry-run"]
     assert "endpoint" in complete("clients", "")
     assert complete("clients", "--limit", "") == []
+    for v in generate.verbs():
+        options = set(re.findall(r"--[a-z-]+", v["usage"]))
+        assert options | {"--json", "--help", "--instance"} == set(complete(v["name"], "-")), v
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_completion_of_instances(tmp_path):
+    name = "nvx%d" % os.getpid()
+    with pinned(name, meta=meta(1)), pinned(name + "b", theirs=bytes(4)), pinned("$(touch run)", meta=meta(1)):
+        assert complete("--instance", name) == [name]
+        assert name in complete("clients", "--instance", "nvx")
+        assert all(re.fullmatch("[A-Za-z0-9_-]+", w) for w in complete("--instance", "", cwd=tmp_path))
+        assert not os.listdir(tmp_path)  # the folder's name was not run
+    assert complete("--instance", name) == []
 
 
 def files(folder):
     return sorted(os.path.relpath(os.path.join(d, f), folder) for d, _, fs in os.walk(folder) for f in fs)
 
 
+def make(dest, target, prefix="/usr"):
+    return subprocess.run(["make", "-s", "-C", ROOT, "B=" + B, "PREFIX=" + prefix, "DESTDIR=" + dest, target],
+                          check=True, capture_output=True, text=True).stdout
+
+
 def test_install_and_uninstall(tmp_path):
-    dest = str(tmp_path)
-    make = ["make", "-s", "-C", ROOT, "B=" + B, "PREFIX=/usr", "DESTDIR=" + dest]
-    subprocess.run(make + ["install"], check=True, capture_output=True)
+    dest = str(tmp_path) + "/a b"
+    make(dest, "install")
     got = files(dest)
     for f in ("usr/sbin/navalisd", "usr/bin/navalisctl", "usr/share/man/man8/navalisd.8", "usr/share/man/man5/navalis.conf.5",
               "usr/share/bash-completion/completions/navalisctl", "usr/lib/systemd/system/navalisd.service",
               "usr/lib/systemd/system/navalisd@.service", "usr/lib/sysusers.d/navalis.conf", "etc/navalis/navalis.conf"):
         assert f in got, f
-    with open(dest + "/usr/lib/systemd/system/navalisd@.service") as f:
-        unit = f.read()
-    assert "ExecStart=/usr/sbin/navalisd --config /etc/navalis/%i.conf" in unit and "@" not in unit.replace("@system-service", "").replace("@resources", "")
     assert subprocess.run([dest + "/usr/bin/navalisctl", "--version"], capture_output=True).returncode == 0
     # what the operator wrote stays his, and a second install does not touch it
     with open(dest + "/etc/navalis/navalis.conf", "a") as f:
         f.write("# mine\n")
-    subprocess.run(make + ["install"], check=True, capture_output=True)
-    p = subprocess.run(make + ["uninstall"], check=True, capture_output=True, text=True)
-    assert files(dest) == ["etc/navalis/navalis.conf"] and "which is yours" in p.stdout
+    make(dest, "install")
+    assert "which is yours" in make(dest, "uninstall")
+    assert files(dest) == ["etc/navalis/navalis.conf"]
     os.unlink(dest + "/etc/navalis/navalis.conf")
-    subprocess.run(make + ["install"], check=True, capture_output=True)
-    subprocess.run(make + ["uninstall"], check=True, capture_output=True)
-    assert files(dest) == []
+    make(dest, "install")
+    make(dest, "uninstall")
+    assert files(dest) == [] and not os.path.exists(dest + "/etc/navalis")
+
+
+@pytest.mark.parametrize("prefix", ["/usr", "/usr/local"])
+def test_units_name_the_prefix_of_this_install(tmp_path, prefix):
+    """Whatever PREFIX the texts were built for before."""
+    make(str(tmp_path), "install", prefix)
+    for unit, config in {"navalisd": "navalis", "navalisd@": "%i"}.items():
+        with open("%s%s/lib/systemd/system/%s.service" % (tmp_path, prefix, unit)) as f:
+            text = f.read()
+        assert "ExecStart=%s/sbin/navalisd --config /etc/navalis/%s.conf\n" % (prefix, config) in text
+        assert not re.search("@[A-Z]+@", text)

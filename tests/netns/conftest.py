@@ -9,9 +9,9 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import lab as laboratory  # noqa: E402
+from counted import ONE_WAY_S, hits  # noqa: E402
 
 ONE_WAY = os.path.join(laboratory.ROOT, "tests/netns/one_way.py")
-ONE_WAY_S = float(os.environ.get("ONE_WAY_S", 600))
 
 
 def pytest_collection_modifyitems(items):
@@ -38,13 +38,6 @@ def relay(request, lab):
         status = made.json("status")
         assert all(n["balanced"] for n in status["nics"]), status
         assert status["slow_path"]["balanced"], status
-
-
-def hits(relay):
-    """What the relay counted, it has decided: for tests/test_reasons.py."""
-    with open(os.environ.get("NAVALIS_HITS", os.devnull), "a") as f:
-        for r in relay.json("drops")["reasons"]:
-            f.write(r["reason"] + "\n")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import ONE_WAY_S, hits
+from counted import ONE_WAY_S, hits
 from lab import NATS, SERVICE, Lab, Navalis, fresh_native, wait_for
 from test_console_client import Console, IPv6, Raw, UDP
 

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 
-from lab import Navalis, fresh_native
+from lab import BUILD, Navalis, fresh_native, wait_for
+
 
 @pytest.fixture(scope="module")
 def relay(lab):
@@ -30,7 +32,11 @@ def test_filters_sorting_and_limit(lab, relay):
     assert shown("--sort", "address") == list(reversed(shown("--sort", "address", "--reverse")))
     assert shown("--sort", "address", "--limit", "2") == shown("--sort", "address")[:2] and len(shown("--limit", "1")) == 1
     one = lab.clients[2].address
-    assert shown("--client", one) == [one] and shown("--address", "8.0.13.0/24") == [one]
+    assert shown("--address", "8.0.13.0/24") == [one]
+    for c in lab.clients:  # behind a symmetric NAT, too
+        assert shown("--client", c.address) == [c.address] and shown("--client", c.address, "--sort", "age") == [c.address]
+        assert shown("--client", c.address, "--server", "9.0.0.0/8") == []
+    assert shown("--client", "2001:0:800:101:2000:1234:f7ff:f4fd") == []
     assert len(shown("--server", "8.0.0.0/16")) == len(every) and shown("--server", "9.0.0.0/8") == []
     assert len(shown("--state", "live")) == len(every) and shown("--state", "aged") == []
     assert relay.ctl("clients", "--client", one, "endpoint").stdout.startswith(one + "\t8.0.13.1:")
@@ -38,14 +44,31 @@ def test_filters_sorting_and_limit(lab, relay):
     assert [c["address"] for c in remapped] == [c.address for c in lab.clients if c.nat == "symmetric"]
 
 
+NET4 = "an IPv4 address, or one with a length, as 192.0.2.0/24, is allowed here"
+TEREDO = "a Teredo address, as 2001:0:4136:e378:8000:63bf:3fff:fdd2, is allowed here"
+WORDS = "address, server, endpoint, age or state is allowed here"
+SECONDS = "a number of seconds from 0.01 to 86400 is allowed here"
+NUMBER = "a number from 1 to 999999999 is allowed here"
 WRONG = {
-    "clients --sotr age": "did you mean «--sort»", "clients --sort beauty": "no such value", "clients --limit 0": "no such value",
-    "clients --limit -1": "no such value", "clients --server 8.0.0.0/33": "no such value", "clients --client x": "no such value",
-    "clients colour": "did you mean", "flush": "wants a filter, or --all", "flush --adress 8.0.0.1": "did you mean «--address»",
-    "flush --address x": "no such value", "reload now": "takes nothing", "pending x": "takes nothing", "stats --interval x": "no such value",
-    "stats --all": "did you mean «--interval»", "status --rates": "--no-rates alone", "decode": "wants one IPv6 address",
-    "decode x": "not an IPv6 address", "drops x": "--all alone", "detach x": "--force alone", "version x": "takes nothing", "": "a verb is missing",
+    "clients --sotr age": "did you mean «--sort»", "clients --sort beauty": "--sort beauty: " + WORDS, "clients --sort": "--sort wants a value: " + WORDS,
+    "clients --limit 0": NUMBER, "clients --limit -1": NUMBER, "clients --limit 5x": NUMBER, "clients --limit 99999999999999999999": NUMBER,
+    "clients --server 8.0.0.0/33": NET4, "clients --server 8.0.0.0/": NET4, "clients --address 8.0.0.1/%s8" % ("0" * 30): NET4, "clients --address": NET4,
+    "clients --client x": TEREDO, "clients --client 2a00::1": TEREDO, "clients --state dead": "live or aged is allowed here",
+    "flush": "wants a filter (--server, --address, --client), or --all", "flush --dry-run": "wants a filter",
+    "flush --adress 8.0.0.1": "did you mean «--address»", "flush --address x": NET4, "flush --client 2a00::1": TEREDO,
+    "reload now": "takes nothing", "pending x": "takes nothing", "version x": "takes nothing",
+    "stats --interval x": SECONDS, "stats --interval nan": SECONDS, "stats --interval 5x": SECONDS, "stats --interval 0": SECONDS,
+    "stats --interval 1e9": SECONDS, "stats --interval": SECONDS, "stats --interval 1 2": "one word too many", "stats --all": "did you mean «--interval»",
+    "status --rates": "--no-rates alone", "decode": "wants one IPv6 address", "decode x": "not an IPv6 address",
+    "drops x": "--all alone", "detach x": "--force alone", "clinets": "did you mean «clients»", "": "a verb is missing",
 }
+
+
+def test_fields(relay):
+    p = relay.ctl("clients", "colour", check=False)
+    assert p.returncode == 2 and "no field «colour»: endpoint, server, flags, age or state is allowed here" in p.stderr
+    assert "one field at a time" in relay.ctl("clients", "age", "state", check=False).stderr
+    assert "shows all fields" in relay.json("clients", "age")["error"]["message"]
 
 
 @pytest.mark.parametrize("line", WRONG)
@@ -74,7 +97,35 @@ def test_stats(lab, relay):
     assert stats["daemon_proven_packets"] == drops["PROVEN"]["daemon"] >= len(lab.clients)
     text = dict(l.split() for l in relay.ctl("stats").stdout.splitlines())
     assert set(text) == set(stats) and len(text) == 3 * 2 * (1 + len(drops))
-    assert all(v == 0 for k, v in relay.json("stats", "--interval", "0.2")["counters"].items() if "encap" in k)
+    assert relay.json("stats")["rates"] is None and relay.json("stats")["interval_s"] is None
+
+
+def test_stats_of_an_interval(lab, relay):
+    quiet = relay.json("stats", "--interval", "0.2")
+    assert all(v == 0 for k, v in quiet["counters"].items() if "encap" in k)
+    c, native = lab.clients[0], fresh_native()
+    pinging = lab.native.popen(["ping", "-6", "-n", "-q", "-i", "0.01", "-s", "100", "-I", native, c.address], stdout=subprocess.DEVNULL)
+    try:
+        wait_for("it pings", lambda: lab.native.ping(c.address, src=native)[1])
+        got = relay.json("stats", "--interval", "0.5")
+        packets, rate = (got[k]["v6_encap_packets"] for k in ("counters", "rates"))
+        assert got["interval_s"] >= 0.5 and packets > 5 and set(got["rates"]) == set(got["counters"])
+        assert abs(rate * got["interval_s"] - packets) < 0.01
+        lines = [l.split() for l in relay.ctl("stats", "--interval", "0.5").stdout.splitlines()]
+        assert {len(l) for l in lines} == {3} and {l[0] for l in lines} == set(got["counters"])
+        value, rate = next(l[1:] for l in lines if l[0] == "v6_encap_packets")
+        assert int(value) > 5 and int(value) < float(rate) < 2.1 * int(value)
+    finally:
+        pinging.kill()
+        pinging.wait()
+
+
+def test_help_of_every_verb(relay):
+    verbs = {v["verb"]: v for v in relay.json("--help")["verbs"]}
+    for name, verb in verbs.items():
+        assert relay.ctl(name, "--help").stdout.splitlines()[0] == ("Usage: navalisctl %s %s" % (name, verb["usage"])).rstrip()
+        assert relay.json(name, "--help") == {**verb, "schema": 1}
+        assert relay.ctl(name, "--nonsense", "-h").returncode == 0
 
 
 def test_orders(lab, relay):
@@ -95,3 +146,25 @@ def test_orders(lab, relay):
         with open(relay.conf, "w") as f:
             f.write(good)
     assert relay.ctl("reload").returncode == 0 and "REFUSED" not in relay.ctl("status").stdout
+
+
+def keys_of(document):
+    """All keys but those that are names of counters and of NICs."""
+    if isinstance(document, list):
+        return set().union(*map(keys_of, document))
+    if not isinstance(document, dict):
+        return set()
+    return set(document).union(*(keys_of(v) for k, v in document.items() if k not in ("counters", "where") and
+                                 not (k == "rates" and v and "decap" not in v)))
+
+
+def test_every_json_key_is_in_the_man_page(lab, relay):
+    page = subprocess.run(["mandoc", "-Tascii", BUILD + "/ctl/man/navalisctl.8"], capture_output=True, text=True, check=True).stdout
+    page = re.sub(".\b", "", page)
+    words = set(re.findall(r"\w+", page[page.index("\nOUTPUT"):page.index("\nREASONS")]))
+    lab.native.ping("2001:0:800:101:2000:1234:f7ff:f4fd", src=fresh_native(), wait=0.1)
+    documents = [relay.json(*line.split()) for line in (
+        "status", "clients", "pending", "stats", "drops --all", "reload", "flush --server 9.9.9.9", "version", "--help", "nonsense",
+        "decode " + lab.clients[0].address, "decode 2002:a00:1::1")]
+    keys = keys_of(documents)
+    assert len(keys) > 60 and keys - words == set()

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from conftest import hits
+from counted import hits
 from lab import Lab, Navalis, fresh_native
 
 

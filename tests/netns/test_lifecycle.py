@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import hits
+from counted import hits
 from lab import BUILD, ROOT, SERVICE, Navalis, fresh_native, wait_for
 from pinned import Table
 from test_kill import NO_CAPS

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import hits
+from counted import hits
 from lab import NATS, ROOT, fresh_native, wait_for
 
 SIZES = (0, 1, 7, 8, 64, 512, 1000, 1231, 1232)

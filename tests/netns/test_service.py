@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """navalisctl with no daemon, with many clients, at an uninstall; and the daemon as another user."""
+import json
 import os
 import re
+import struct
 
 from lab import BUILD, ROOT, Navalis, fresh_native
-from pinned import Table
+from pinned import Table, table_hash, v6
 
 HARDENED = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+bpf,+net_admin,+perfmon",
             "--ambient-caps=-all,+bpf,+net_admin,+perfmon", "--bounding-set=-all,+bpf,+net_admin,+perfmon"]
@@ -30,6 +32,25 @@ def test_many_clients_are_streamed(lab):
         made = Table(relay.instance).fill(50000)
         assert len(relay.json("clients")["clients"]) == 50000
         assert sorted(relay.ctl("clients", "--sort", "address", "state").stdout.split()[::2]) == sorted(made)
+        for one in made[::5000]:
+            assert [c["address"] for c in relay.json("clients", "--client", one)["clients"]] == [one]
+        # in memory that would not hold them all; sorting says what it lacks
+        little = ["prlimit", "--data=2000000", BUILD + "/navalisctl", "--instance", relay.instance, "clients", "--json"]
+        assert len(json.loads(lab.relay.run(little).stdout)["clients"]) == 50000
+        p = lab.relay.run(little + ["--sort", "age"], check=False)
+        assert p.returncode == 1 and "not enough memory to sort" in json.loads(p.stdout)["error"]["message"]
+
+
+def test_one_client_is_looked_up_by_its_hash(lab):
+    """One that lies in neither of its buckets is in the list, but is not found: the table is not read through."""
+    with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
+        table = Table(relay.instance)
+        astray = "2001:0:800:101:0:fbff:f6ff:fefd"
+        h = table_hash(table.seed, astray)
+        b = next(b for b in range(3) if b not in (h & (table.buckets - 1), h >> 32 & (table.buckets - 1)))
+        table.memory[b * 64:b * 64 + 16] = v6(astray)[8:] + v6(astray)[4:8] + struct.pack("<I", table.stamp())
+        assert [c["address"] for c in relay.json("clients")["clients"]] == [astray]
+        assert relay.json("clients", "--client", astray)["clients"] == []
 
 
 def test_uninstall_detaches_every_instance_that_nobody_runs(lab):

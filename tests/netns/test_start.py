@@ -187,7 +187,7 @@ def count(relay, reason):
 
 
 def test_what_the_kernel_does_not_take_is_counted(lab):
-    from conftest import hits
+    from counted import hits
     with Navalis(lab, "off") as relay:
         c, native = lab.clients[0], fresh_native()
         assert lab.native.ping(c.address, src=native)[1] == 1

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Orders to the daemon, against a server of the test's own: what is asked, and every way an answer can fail to come."""
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CTL = os.path.join(ROOT, os.environ.get("B", "build"), "navalisctl")
+ME = "nvc%d" % os.getpid()
+PATH = "/run/navalis/%s.sock" % ME
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+
+
+@pytest.fixture
+def daemon():
+    os.makedirs("/run/navalis", exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(PATH)
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(PATH)
+        s.listen(1)
+        s.settimeout(20)
+        yield s
+    os.unlink(PATH)
+
+
+def order(daemon, *args, answer=b"", read=True):
+    """What navalisctl asked, and how it ended when it was answered so."""
+    p = subprocess.Popen([CTL, "--instance", ME, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        with daemon.accept()[0] as c:
+            asked = b""
+            while read and not asked.endswith(b"\n"):
+                asked += c.recv(4096)
+            c.sendall(answer if isinstance(answer, bytes) else json.dumps(answer).encode() + b"\n")
+        out, err = p.communicate(timeout=40)
+    finally:
+        p.kill()
+        p.wait()
+    return json.loads(asked or "null"), p.returncode, out, err
+
+
+def test_reload(daemon):
+    answer = {"result": {"changed": ["teredo.pending", "navalis.mode"], "generation": 7}}
+    assert order(daemon, "reload", answer=answer) == (
+        {"verb": "reload"}, 0, "reloaded: 2 keys changed: teredo.pending, navalis.mode\n", "")
+    assert json.loads(order(daemon, "reload", "--json", answer=answer)[2]) == {**answer["result"], "schema": 1}
+    answer["result"]["changed"] = ["teredo.pending"]
+    assert order(daemon, "reload", answer=answer)[2] == "reloaded: 1 key changed: teredo.pending\n"
+
+
+FLUSH = {
+    "--all": {"all": True},
+    "--server 8.0.1.1": {"server": "8.0.1.1"},
+    "--address 8.0.11.0/24 --dry-run": {"address": "8.0.11.0/24", "dry_run": True},
+    "--client 2001:0:800:101::1 --server 8.0.0.0/8": {"client": "2001:0:800:101::1", "server": "8.0.0.0/8"},
+}
+
+
+@pytest.mark.parametrize("line", FLUSH)
+def test_flush_asks_for_what_was_said(daemon, line):
+    dry = "dry_run" in FLUSH[line]
+    got = order(daemon, "flush", *line.split(), answer={"result": {"flushed": 12, "dry_run": dry}})
+    assert got == ({"verb": "flush", **FLUSH[line]}, 0, "%s 12 proven clients\n" % ("would forget" if dry else "forgot"), "")
+
+
+def test_pending(daemon):
+    one = {"address": "2001:0:800:101::1", "state": "probe", "bubbles": 2, "for_ms": 810, "kept_bytes": 104}
+    asked, code, out, _ = order(daemon, "pending", answer={"result": {"pending": [one], "truncated": True}})
+    assert (asked, code) == ({"verb": "pending"}, 0)
+    assert out.splitlines()[1].split() == ["2001:0:800:101::1", "probe", "2", "0.8s", "104"] and out.endswith("\nand more\n")
+    many = [one] * 10000  # more than one read
+    assert len(json.loads(order(daemon, "pending", "--json", answer={"result": {"pending": many, "truncated": False}})[2])["pending"]) == 10000
+
+
+@pytest.mark.parametrize("code", [1, 2, 4])
+def test_the_daemons_error_is_told_and_is_the_exit_code(daemon, code):
+    why = "/etc/navalis/navalis.conf:7: no key «x»"
+    answer = {"error": {"code": code, "message": why}}
+    assert order(daemon, "reload", answer=answer)[1:] == (code, "", "navalisctl: %s\n" % why)
+    assert json.loads(order(daemon, "reload", "--json", answer=answer)[2]) == {**answer, "schema": 1}
+
+
+NONSENSE = [b"5\n", b"[]\n", b"nothing\n", b"{}\n", b'{"result":5}\n', b'{"result":{}}\n', b'{"result":{"changed":1,"generation":1}}\n',
+            b'{"result":{"pending":null,"truncated":false}}\n', b'{"result":{"flushed":"1","dry_run":false}}\n', b'{"error":5}\n',
+            b'{"error":{"code":1}}\n', b'{"result":{"changed":[],"gen', b"\0\xff\n"]
+
+
+@pytest.mark.parametrize("answer", NONSENSE)
+@pytest.mark.parametrize("verb", ["reload", "pending", "flush --all"])
+def test_an_answer_that_is_none(daemon, answer, verb):
+    _, code, out, err = order(daemon, *verb.split(), answer=answer)
+    assert (code, out) == (1, "") and "answer is not understood" in err
+    _, code, out, err = order(daemon, *verb.split(), "--json", answer=answer)
+    assert code == json.loads(out)["error"]["code"] == 1 and err == ""
+
+
+def test_errors_with_an_odd_code_are_1(daemon):
+    for code in (0, -1, 126, 300, "x", None):
+        assert order(daemon, "reload", answer={"error": {"code": code, "message": "no"}})[1] == 1
+
+
+def test_nobody_is_there():
+    for verb in ("reload", "pending", "flush --all"):
+        p = subprocess.run([CTL, "--instance", ME, *verb.split()], capture_output=True, text=True)
+        assert p.returncode == 3 and "no navalisd runs as instance " + ME in p.stderr
+        p = subprocess.run([CTL, "--json", "--instance", ME, *verb.split()], capture_output=True, text=True)
+        assert json.loads(p.stdout)["error"]["code"] == 3
+
+
+def test_a_socket_that_a_dead_daemon_left(daemon):
+    daemon.close()
+    p = subprocess.run([CTL, "--instance", ME, "pending"], capture_output=True, text=True)
+    assert p.returncode == 3 and "no navalisd runs" in p.stderr
+
+
+def test_it_hangs_up(daemon):
+    assert "hung up without an answer" in order(daemon, "pending")[3]
+    # unread data in the socket makes it a reset; the answer sent before it counts
+    answer = {"error": {"code": 2, "message": "too many"}}
+    assert order(daemon, "pending", answer=answer, read=False)[1:] == (2, "", "navalisctl: too many\n")
+
+
+@pytest.mark.parametrize("how", ["silent", "slow", "full"])
+def test_it_does_not_answer(daemon, how):
+    """One that is silent, one that sends a byte a second, one that accepts nobody: five seconds for them all."""
+    begun = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        fill = []
+        if how == "full":
+            for _ in range(8):  # until no more fit the queue
+                s = stack.enter_context(socket.socket(socket.AF_UNIX))
+                s.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    s.connect(PATH)
+                    fill.append(s)
+            assert len(fill) < 8
+        p = stack.enter_context(subprocess.Popen([CTL, "--instance", ME, "pending"], stderr=subprocess.PIPE, text=True))
+        if how != "full":
+            c = stack.enter_context(daemon.accept()[0])
+        while how == "slow" and p.poll() is None:
+            with contextlib.suppress(BrokenPipeError):
+                c.send(b" ")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                p.wait(1)
+        err = p.communicate(timeout=40)[1]
+    assert p.returncode == 1 and "has not answered within 5 s" in err
+    assert 4.5 < time.monotonic() - begun < 9
