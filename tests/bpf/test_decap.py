@@ -67,7 +67,7 @@ def test_rfc6081_4_1_trailers_do_not_leave_the_relay(x, trailer):
     assert x.expect(padded, REDIRECT, "DECAP") == forwarded(p)
 
 
-def test_reception_is_stamped(x):
+def test_rfc4380_5_4_2_reception_is_stamped(x):
     where = x.add(TEREDO, age=100)
     x.expect(frame(), REDIRECT, "DECAP")
     assert (x.units() << 1) - x.stamp_at(where) <= 2
@@ -88,12 +88,12 @@ def test_found_in_the_second_bucket_and_in_the_last_place(x):
     x.expect(frame(inner(src=other), ip=dict(src="8.0.9.10"), udp=dict(sport=5)), REDIRECT, "DECAP")
 
 
-def test_same_endpoint_with_other_flags_or_server_is_another_client(x):
+def test_rfc5991_3_1_other_flags_or_server_are_another_client(x):
     for other in (address(SERVER, CLIENT, SPORT, 0x24C6), address("8.0.1.3", CLIENT, SPORT, 0x24C7)):
         x.expect(frame(inner(src=other)), PASS, "UNPROVEN_IN")
 
 
-def test_remapped_client_only_from_its_own_endpoint(x):
+def test_rfc6081_5_2_4_remapped_client_only_from_its_own_endpoint(x):
     far = address(SERVER, "8.0.9.20", 7)
     x.add_remapped(far, "8.0.9.20", 999)
     p = inner(src=far)
@@ -208,7 +208,7 @@ def test_every_truncation_of_a_frame_is_refused(x):
         assert action != REDIRECT and out == whole[:n], (n, reason)
 
 
-def test_served_prefixes_meters_and_admission(x):
+def test_rfc4380_5_4_2_served_prefixes_meters_and_admission(x):
     x.load(served=(("2a00:f::", 32),), own4=(SERVICE,))
     x.add(TEREDO)
     x.expect(frame(), REDIRECT, "DECAP")

@@ -136,7 +136,7 @@ def test_every_truncation_of_a_frame_is_refused(x):
         assert action != REDIRECT and out == whole[:n], (n, reason)
 
 
-def test_served_prefixes_zero_checksum_meter_and_no_route(x):
+def test_rfc4380_5_4_served_prefixes_zero_checksum_meter_and_no_route(x):
     x.load(served=(("2a00:f::", 32),))
     x.expect(frame(src="2a01::1"), DROP, "SRC_NOT_SERVED", "v6")
     x.load(meter=1, burst=2)

@@ -186,7 +186,7 @@ static void rfc4380_5_4_2_answer_proves_and_frees_the_kept_packet(void **st)
 	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT + 1)), R_SRC_MISMATCH);
 }
 
-static void forged_bubbles_prove_nothing(void **st)
+static void rfc6081_4_1_forged_bubbles_and_bad_trailers_prove_nothing(void **st)
 {
 	struct fixture *f = *st;
 	struct in6_addr c = client();
@@ -202,7 +202,7 @@ static void forged_bubbles_prove_nothing(void **st)
 	assert_false(f->has_remapped);
 }
 
-static void symmetric_nat_is_followed_by_a_right_cookie_alone(void **st)
+static void rfc6081_5_2_4_symmetric_nat_is_followed_by_a_right_cookie_alone(void **st)
 {
 	struct fixture *f = *st;
 	struct in6_addr c = client();
@@ -261,7 +261,7 @@ static void rfc4380_5_2_6_lone_packets_count_towards_the_four(void **st)
 	assert_int_equal(n, 4);
 }
 
-static void no_repeat_without_traffic_and_the_kept_packet_is_answered(void **st)
+static void rfc4380_5_4_1_no_repeat_without_traffic_and_the_kept_packet_is_answered(void **st)
 {
 	struct fixture *f = *st;
 	bool stale = false;
@@ -283,7 +283,7 @@ static void no_repeat_without_traffic_and_the_kept_packet_is_answered(void **st)
 	assert_int_equal(relay_gauges(f->relay).peers.queue_bytes, 0);
 }
 
-static void unknown_client_that_sends_data_is_challenged(void **st)
+static void rfc4380_5_4_2_unknown_client_that_sends_data_is_challenged(void **st)
 {
 	struct fixture *f = *st;
 	struct in6_addr c = client();
@@ -422,6 +422,25 @@ static void symmetric_client_in_use_proves_itself_again_before_its_time(void **s
 	expect_reason(forgotten, R_EXPIRED);
 	assert_int_equal(relay_gauges(f->relay).remapped, 0);
 	assert_false(f->has_remapped);
+}
+
+/* Not answered, a client in use is asked four times between 20 and 30 s, and is then unknown. */
+static void rfc4380_5_2_6_re_proofs_keep_to_four(void **st)
+{
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+	enum reason forgotten;
+	int asked = 0;
+
+	answer(f, c, ep(CLIENT, PORT), "");
+	for (int i = 0; i < 31 * 20; i++) {
+		pass_ms(f, 50);
+		if (table_find(&f->table, teredo_id(&c), in4(SERVER)))
+			native_to(f, client());
+		asked += housekeeping(f, &forgotten);
+	}
+	assert_in_range(asked, 3, 4);
+	assert_int_equal(f->table.n, 0);
 }
 
 static void re_proof_needs_no_place_among_the_unproven(void **st)
@@ -566,7 +585,7 @@ static void rfc4213_3_4_icmp_error_asks_again_and_never_deletes(void **st)
 	expect_reason(native_to(f, c), R_ENCAP);
 }
 
-static void destinations_of_clients(void **st)
+static void rfc4380_5_4_2_destinations_of_clients(void **st)
 {
 	static const struct {
 		const char *dst;
@@ -714,23 +733,24 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(rfc4380_5_4_1_first_packet_is_kept_and_a_bubble_goes_to_the_server),
 		T(rfc4380_5_4_2_answer_proves_and_frees_the_kept_packet),
-		T(forged_bubbles_prove_nothing),
-		T(symmetric_nat_is_followed_by_a_right_cookie_alone),
+		T(rfc6081_4_1_forged_bubbles_and_bad_trailers_prove_nothing),
+		T(rfc6081_5_2_4_symmetric_nat_is_followed_by_a_right_cookie_alone),
 		T(rfc4380_5_2_6_four_bubbles_in_300_s),
 		T(rfc4380_5_2_6_lone_packets_count_towards_the_four),
-		T(no_repeat_without_traffic_and_the_kept_packet_is_answered),
-		T(unknown_client_that_sends_data_is_challenged),
+		T(rfc4380_5_4_1_no_repeat_without_traffic_and_the_kept_packet_is_answered),
+		T(rfc4380_5_4_2_unknown_client_that_sends_data_is_challenged),
 		T(a_silent_client_that_speaks_is_asked_again),
 		T(client_in_use_proves_itself_again_before_its_time),
 		T(everyone_proves_itself_again_within_ten_minutes),
 		T(symmetric_client_in_use_proves_itself_again_before_its_time),
+		T(rfc4380_5_2_6_re_proofs_keep_to_four),
 		cmocka_unit_test(re_proof_needs_no_place_among_the_unproven),
 		cmocka_unit_test(rfc4380_5_4_1_behind_nat_sends_direct_bubbles_too),
 		T(rfc4380_5_4_2_admission_rfc_serves_unproven_clients),
 		T(weak_clients_have_their_own_limit),
 		T(flush_forgets_whom_it_names_and_nobody_else),
 		T(rfc4213_3_4_icmp_error_asks_again_and_never_deletes),
-		T(destinations_of_clients),
+		T(rfc4380_5_4_2_destinations_of_clients),
 		T(rfc5095_routing_header_0_is_found_behind_others),
 		cmocka_unit_test(limits_name_themselves),
 		T(forged_floods_never_displace_the_proven),
