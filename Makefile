@@ -88,7 +88,7 @@ $(B)/navalisctl: $(CTL)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(CTL_LIBS)
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(CORE)
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(CORE) $(B)/loader/log.o
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lcmocka -lsodium
 
