@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """VLAN tags on the way in and out, frames in several buffers, and devices that are not to be sent to."""
 import struct
+import subprocess
 
 import pytest
 
@@ -79,6 +80,17 @@ def test_every_truncation_of_a_tagged_frame_is_refused(x):
     for n in range(14, len(whole)):
         action, _, out = x.run(whole[:n])
         assert action != REDIRECT and out == whole[:n], n
+
+
+def test_the_vlan_interface_is_where_the_packet_came_in(x):
+    """The kernel is asked for the route as of that interface: one that does not forward stays shut."""
+    subprocess.run(["nsenter", "--net=/run/netns/" + x.ns, "sysctl", "-qw", "net/ipv6/conf/v4.4/forwarding=0"], check=True)
+    try:
+        p = inner(dst="2a00:f::9999")  # a next hop that nobody has asked for yet
+        x.expect(tagged(frame(p), (AD, 100), (Q, 44)), PASS, "NO_NEXT_HOP_IN")
+        x.expect(tagged(frame(p), (AD, 100)), REDIRECT, "DECAP")
+    finally:
+        subprocess.run(["nsenter", "--net=/run/netns/" + x.ns, "sysctl", "-qw", "net/ipv6/conf/v4.4/forwarding=1"], check=True)
 
 
 def test_a_device_that_is_none_of_ours_is_left_to_the_kernel(x):
