@@ -180,8 +180,7 @@ static bool take(struct listing *l, const struct in6_addr *addr, struct endpoint
 static void walk_remapped(struct listing *l)
 {
 	struct in6_addr key, *from = NULL;
-	__u32 left = l->maps->meta.buckets; /* more than there can be: the walk begins anew behind
-					       one that goes */
+	__u32 left = l->maps->meta.buckets; /* when a key goes meanwhile, it begins anew */
 	struct remapped r;
 
 	while (left-- && !bpf_map_get_next_key(l->maps->remapped, from, &key)) {
@@ -192,8 +191,7 @@ static void walk_remapped(struct listing *l)
 	}
 }
 
-/* A slot as table.h wants it read: one that is given to another client meanwhile counts as empty.
- */
+/* A slot as table.h wants it read: one given to another client meanwhile counts as empty. */
 static bool take_slot(struct listing *l, const struct client *slot)
 {
 	__u64 id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
@@ -215,8 +213,7 @@ static void walk(struct listing *l)
 	walk_remapped(l);
 }
 
-/* One client is looked up as XDP does it: in its two buckets, and again, for it may just be moving.
- */
+/* As XDP looks a client up: in its two buckets, and in both again, for it may just be moving. */
 static void look_up(struct listing *l)
 {
 	__u64 id = teredo_id(&l->client),

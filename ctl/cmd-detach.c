@@ -72,8 +72,7 @@ static int on_route(const struct nlmsghdr *h, void *data)
 	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_protocol != NAV_RTPROT ||
 	    rt->rtm_dst_len != 32 || rt->rtm_type != RTN_UNICAST || rt->rtm_table != RT_TABLE_MAIN)
 		return MNL_CB_OK;
-	mnl_attr_for_each(a, h, sizeof(*rt))
-	{
+	mnl_attr_for_each(a, h, sizeof(*rt)) {
 		if (mnl_attr_get_type(a) == RTA_DST)
 			prefix = mnl_attr_get_payload_len(a) == 16 &&
 				 *(const __be32 *)mnl_attr_get_payload(a) == BE32(TEREDO_PREFIX);
@@ -203,8 +202,7 @@ static const char *stranger(const char *folder, bool meta)
 	return found;
 }
 
-/* The TUN device of an instance whose own page cannot be read: where the route leads, if no other
- * claims it. */
+/* For an instance whose own page cannot be read: where the route leads, if no other claims that. */
 static void guess_tun(const struct ctl *c, char *tun)
 {
 	struct holder holder = route_holder();
@@ -270,8 +268,7 @@ static int remove_pins(struct removed *r, const char *folder)
 	return 0;
 }
 
-/* False: a daemon has it, even if it gives no other sign of life. Else none can start from now on.
- */
+/* False: a daemon has it, though it may hang. Else none can start from now on. */
 static bool take_lock(struct removed *r)
 {
 	char path[128];

@@ -8,8 +8,7 @@
 #include "ctl.h"
 
 #define PATIENCE_S 5
-#define RELOAD_S \
-	30 /* the verifier reads a program, and drivers may take their time to swap it in */
+#define RELOAD_S 30 /* the verifier reads a program, and drivers take their time to swap it in */
 
 static struct json_object *get(struct json_object *o, const char *name)
 {

@@ -58,8 +58,7 @@ static int call_up(const struct ctl *c, unsigned patience_s, struct call *call)
 	return err;
 }
 
-/* The whole answer, to be freed. A daemon that hangs up before it has read all may have answered
- * all the same. */
+/* The whole answer, to be freed. One that hangs up early may have answered all the same. */
 static int converse(const struct call *call, const char *request, char **ret)
 {
 	char *answer = NULL, buf[65536];

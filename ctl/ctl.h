@@ -33,8 +33,7 @@ struct option {
 #define ALLOWED_NET4   "an IPv4 address, or one with a length, as 192.0.2.0/24,"
 #define ALLOWED_CLIENT "a Teredo address, as 2001:0:4136:e378:8000:63bf:3fff:fdd2,"
 
-/* The same for an option that is not understood: names the nearest one, or what its value may be.
- */
+/* The same for an option: names the nearest one, or what its value may be. */
 int ctl_fail_option(const struct ctl *c, const char *name, const char *value,
 		    const struct option *options);
 
