@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * navalisctl clients. JSON: {"clients":[{"address","server","endpoint","flags","cone","age_ms",
- * "state","remapped"}…],"schema"}, streamed: memory does not grow with the table, unless it is sorted.
+ * "state","remapped"}…],"schema"}, streamed: memory does not grow with the table, unless it is
+ * sorted.
  */
 #include <bpf/bpf.h>
 #include <stdlib.h>
@@ -179,7 +180,7 @@ static bool take(struct listing *l, const struct in6_addr *addr, struct endpoint
 static void walk_remapped(struct listing *l)
 {
 	struct in6_addr key, *from = NULL;
-	__u32 left = l->maps->meta.buckets; /* more than there can be: the walk begins anew behind one that goes */
+	__u32 left = l->maps->meta.buckets; /* when a key goes meanwhile, it begins anew */
 	struct remapped r;
 
 	while (left-- && !bpf_map_get_next_key(l->maps->remapped, from, &key)) {
@@ -190,7 +191,7 @@ static void walk_remapped(struct listing *l)
 	}
 }
 
-/* A slot as table.h wants it read: one that is given to another client meanwhile counts as empty. */
+/* A slot as table.h wants it read: one given to another client meanwhile counts as empty. */
 static bool take_slot(struct listing *l, const struct client *slot)
 {
 	__u64 id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
@@ -212,10 +213,11 @@ static void walk(struct listing *l)
 	walk_remapped(l);
 }
 
-/* One client is looked up as XDP does it: in its two buckets, and again, for it may just be moving. */
+/* As XDP looks a client up: in its two buckets, and in both again, for it may just be moving. */
 static void look_up(struct listing *l)
 {
-	__u64 id = teredo_id(&l->client), h = table_hash(&l->maps->meta.seed, id, teredo_server(&l->client));
+	__u64 id = teredo_id(&l->client),
+	      h = table_hash(&l->maps->meta.seed, id, teredo_server(&l->client));
 	__u32 mask = l->maps->meta.buckets - 1;
 	struct remapped r;
 
@@ -254,7 +256,8 @@ static bool option(struct listing *l, const char *name, const char *value)
 {
 	if (!strcmp(name, "--limit")) {
 		l->limit = strtoul(value, NULL, 10);
-		return strlen(value) < 10 && strspn(value, "0123456789") == strlen(value) && l->limit;
+		return strlen(value) < 10 && strspn(value, "0123456789") == strlen(value) &&
+		       l->limit;
 	}
 	if (!strcmp(name, "--server"))
 		return parse_net4(value, &l->server);
@@ -276,9 +279,14 @@ static bool option(struct listing *l, const char *name, const char *value)
 static int options(struct ctl *c, struct listing *l)
 {
 	static const struct option known[] = {
-		{ "--server", ALLOWED_NET4 }, { "--address", ALLOWED_NET4 }, { "--client", ALLOWED_CLIENT },
-		{ "--state", "live or aged" }, { "--sort", ALLOWED_ORDERS }, { "--reverse", NULL },
-		{ "--limit", "a number from 1 to 999999999" }, { NULL, NULL },
+		{ "--server", ALLOWED_NET4 },
+		{ "--address", ALLOWED_NET4 },
+		{ "--client", ALLOWED_CLIENT },
+		{ "--state", "live or aged" },
+		{ "--sort", ALLOWED_ORDERS },
+		{ "--reverse", NULL },
+		{ "--limit", "a number from 1 to 999999999" },
+		{ NULL, NULL },
 	};
 
 	for (int i = 0; i < c->argc; i++) {
@@ -286,11 +294,15 @@ static int options(struct ctl *c, struct listing *l)
 
 		if (*name != '-') {
 			if (index_of(name, fields) < 0)
-				return ctl_fail(c, EXIT_USAGE, "no field «%s»: " ALLOWED_FIELDS " is allowed here",
+				return ctl_fail(c, EXIT_USAGE,
+						"no field «%s»: " ALLOWED_FIELDS " is allowed here",
 						name);
 			if (l->field || c->json)
-				return ctl_fail(c, EXIT_USAGE, c->json ? "--json shows all fields: %s goes without it" :
-						"one field at a time: %s is too many", name);
+				return ctl_fail(
+					c, EXIT_USAGE,
+					c->json ? "--json shows all fields: %s goes without it"
+						: "one field at a time: %s is too many",
+					name);
 			l->field = fields[index_of(name, fields)];
 		} else if (!strcmp(name, "--reverse")) {
 			l->reverse = true;
@@ -325,7 +337,8 @@ int cmd_clients(struct ctl *c)
 	maps_close(&m);
 	if (l.no_memory) {
 		free(l.list);
-		return ctl_fail(c, EXIT_FAILED, "not enough memory to sort: leave --sort and --reverse out");
+		return ctl_fail(c, EXIT_FAILED,
+				"not enough memory to sort: leave --sort and --reverse out");
 	}
 	if (c->json && l.sort)
 		fputs("{\"clients\":[", stdout);

@@ -70,8 +70,8 @@ static int on_route(const struct nlmsghdr *h, void *data)
 	__u32 oif = 0;
 	bool prefix = false;
 
-	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_protocol != NAV_RTPROT || rt->rtm_dst_len != 32 ||
-	    rt->rtm_type != RTN_UNICAST || rt->rtm_table != RT_TABLE_MAIN)
+	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_protocol != NAV_RTPROT ||
+	    rt->rtm_dst_len != 32 || rt->rtm_type != RTN_UNICAST || rt->rtm_table != RT_TABLE_MAIN)
 		return MNL_CB_OK;
 	mnl_attr_for_each(a, h, sizeof(*rt)) {
 		if (mnl_attr_get_type(a) == RTA_DST)
@@ -103,7 +103,8 @@ static struct holder route_holder(void)
 	*rt = (struct rtmsg){ .rtm_family = AF_INET6 };
 	if (!mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) && mnl_socket_sendto(s, h, h->nlmsg_len) > 0)
 		while ((n = mnl_socket_recvfrom(s, buf, sizeof(buf))) > 0 &&
-		       mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(s), on_route, &holder) > MNL_CB_STOP)
+		       mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(s), on_route, &holder) >
+			       MNL_CB_STOP)
 			;
 	mnl_socket_close(s);
 	return holder;
@@ -172,8 +173,8 @@ static void remove_tun(struct removed *r, const char *name)
 /* A name in the folder that abi.h knows. */
 static bool is_ours(const char *name)
 {
-	static const char *const names[] = { "meta", "clients", "remapped", "cookies", "own", "vlans",
-					     "tagged", "counters", "daemon" };
+	static const char *const names[] = { "meta",  "clients", "remapped", "cookies", "own",
+					     "vlans", "tagged",	 "counters", "daemon" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(name, names[i]))
@@ -202,7 +203,7 @@ static const char *stranger(const char *folder, bool meta)
 	return found;
 }
 
-/* The TUN device of an instance whose own page cannot be read: where the route leads, if no other claims it. */
+/* For an instance whose own page cannot be read: where the route leads, if no other claims that. */
 static void guess_tun(const struct ctl *c, char *tun)
 {
 	struct holder holder = route_holder();
@@ -268,7 +269,7 @@ static int remove_pins(struct removed *r, const char *folder)
 	return 0;
 }
 
-/* False: a daemon has it, even if it gives no other sign of life. Else none can start from now on. */
+/* False: a daemon has it, though it may hang. Else none can start from now on. */
 static bool take_lock(struct removed *r)
 {
 	char path[128];
@@ -335,8 +336,9 @@ int cmd_detach(struct ctl *c)
 				c->instance);
 	other = stranger(folder, meta.magic == NAV_MAGIC);
 	if (other)
-		return ctl_fail(c, EXIT_NOT_FOUND, "%s is no instance of navalis: it holds «%s», and stays",
-				folder, other);
+		return ctl_fail(c, EXIT_NOT_FOUND,
+				"%s is no instance of navalis: it holds «%s», and stays", folder,
+				other);
 	/* maps of another version, or broken, are removed all the same */
 	quiet.quiet = true;
 	if (!maps_open(&quiet, &m))
@@ -347,9 +349,11 @@ int cmd_detach(struct ctl *c)
 	if ((m.alive || !held) && !force) {
 		if (r.lock >= 0)
 			close(r.lock);
-		return ctl_fail(c, EXIT_FAILED, "navalisd of instance %s (pid %u) is running%s: stop it first, "
-				"or take everything from under it with --force", c->instance,
-				m.daemon.pid, m.alive ? "" : " and gives no sign of life");
+		return ctl_fail(c, EXIT_FAILED,
+				"navalisd of instance %s (pid %u) is running%s: stop it first, "
+				"or take everything from under it with --force",
+				c->instance, m.daemon.pid,
+				m.alive ? "" : " and gives no sign of life");
 	}
 	r.list = c->json ? json_object_new_array() : NULL;
 	err = detach(&r, folder, &m, held);

@@ -8,7 +8,7 @@
 #include "ctl.h"
 
 #define PATIENCE_S 5
-#define RELOAD_S 30 /* the verifier reads a program, and drivers may take their time to swap it in */
+#define RELOAD_S 30 /* the verifier reads a program, and drivers take their time to swap it in */
 
 static struct json_object *get(struct json_object *o, const char *name)
 {
@@ -17,7 +17,9 @@ static struct json_object *get(struct json_object *o, const char *name)
 
 int cmd_reload(struct ctl *c)
 {
-	static const struct member members[] = { { "changed", json_type_array }, { "generation", json_type_int }, { 0 } };
+	static const struct member members[] = { { "changed", json_type_array },
+						 { "generation", json_type_int },
+						 { 0 } };
 	struct json_object *result, *changed;
 	size_t n;
 	int code;
@@ -42,10 +44,13 @@ int cmd_reload(struct ctl *c)
 int cmd_flush(struct ctl *c)
 {
 	static const struct option known[] = {
-		{ "--server", ALLOWED_NET4 }, { "--address", ALLOWED_NET4 }, { "--client", ALLOWED_CLIENT },
-		{ "--all", NULL }, { "--dry-run", NULL }, { NULL, NULL },
+		{ "--server", ALLOWED_NET4 },	{ "--address", ALLOWED_NET4 },
+		{ "--client", ALLOWED_CLIENT }, { "--all", NULL },
+		{ "--dry-run", NULL },		{ NULL, NULL },
 	};
-	static const struct member members[] = { { "flushed", json_type_int }, { "dry_run", json_type_boolean }, { 0 } };
+	static const struct member members[] = { { "flushed", json_type_int },
+						 { "dry_run", json_type_boolean },
+						 { 0 } };
 	struct json_object *request = control_request("flush"), *result;
 	bool filter = false;
 	int code;
@@ -73,7 +78,8 @@ int cmd_flush(struct ctl *c)
 	}
 	if (!filter) {
 		json_object_put(request);
-		return ctl_fail(c, EXIT_USAGE, "flush wants a filter (--server, --address, --client), or --all");
+		return ctl_fail(c, EXIT_USAGE,
+				"flush wants a filter (--server, --address, --client), or --all");
 	}
 	code = control_order(c, request, PATIENCE_S, members, &result);
 	if (code)
@@ -89,7 +95,9 @@ int cmd_flush(struct ctl *c)
 
 int cmd_pending(struct ctl *c)
 {
-	static const struct member members[] = { { "pending", json_type_array }, { "truncated", json_type_boolean }, { 0 } };
+	static const struct member members[] = { { "pending", json_type_array },
+						 { "truncated", json_type_boolean },
+						 { 0 } };
 	struct json_object *result, *list;
 	int code;
 

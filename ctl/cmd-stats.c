@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * navalisctl stats: every counter under a name that does not change, WHERE_REASON_packets and _bytes.
- * JSON: {"interval_s" or null,"counters":{NAME: number…},"rates":{NAME: number…} or null}
+ * navalisctl stats: every counter under a name that does not change, WHERE_REASON_packets and
+ * _bytes. JSON: {"interval_s" or null,"counters":{NAME: number…},"rates":{NAME: number…} or null}
  */
 #include <ctype.h>
 #include <errno.h>
@@ -44,7 +44,8 @@ struct sink {
 	double seconds; /* 0: no rates */
 };
 
-static void put(struct sink *to, const char *where, const char *what, const char *unit, __u64 now, __u64 then)
+static void put(struct sink *to, const char *where, const char *what, const char *unit, __u64 now,
+		__u64 then)
 {
 	char name[64];
 
@@ -56,7 +57,8 @@ static void put(struct sink *to, const char *where, const char *what, const char
 	else
 		printf("%s %llu", name, (unsigned long long)(now - then));
 	if (to->rates)
-		json_object_object_add(to->rates, name, json_object_new_double((double)(now - then) / to->seconds));
+		json_object_object_add(to->rates, name,
+				       json_object_new_double((double)(now - then) / to->seconds));
 	else if (!to->counters && to->seconds > 0)
 		printf(" %.1f", (double)(now - then) / to->seconds);
 	if (!to->counters)
@@ -75,7 +77,8 @@ static void put_stats(struct sink *to, const struct stats *now, const struct sta
 	for (__u32 i = 0; i <= now->n_nics; i++) {
 		put_count(to, now->name[i], "rx", &now->rx[i], &then->rx[i]);
 		for (__u32 r = 0; r < R_MAX; r++)
-			put_count(to, now->name[i], reason_info[r].name, &now->count[i][r], &then->count[i][r]);
+			put_count(to, now->name[i], reason_info[r].name, &now->count[i][r],
+				  &then->count[i][r]);
 	}
 }
 
@@ -127,7 +130,8 @@ static void pause_for(double seconds)
 int cmd_stats(struct ctl *c)
 {
 	static const struct option known[] = {
-		{ "--interval", "a number of seconds from 0.01 to 86400" }, { NULL, NULL },
+		{ "--interval", "a number of seconds from 0.01 to 86400" },
+		{ NULL, NULL },
 	};
 	static struct stats then, now;
 	struct sink to = { 0 };
@@ -135,7 +139,8 @@ int cmd_stats(struct ctl *c)
 	double wait = 0;
 	int code;
 
-	if (c->argc && (c->argc < 2 || strcmp(c->argv[0], "--interval") || !parse_seconds(c->argv[1], &wait)))
+	if (c->argc &&
+	    (c->argc < 2 || strcmp(c->argv[0], "--interval") || !parse_seconds(c->argv[1], &wait)))
 		return ctl_fail_option(c, c->argv[0], c->argc > 1 ? c->argv[1] : NULL, known);
 	if (c->argc > 2)
 		return ctl_fail(c, EXIT_USAGE, "«%s» is one word too many", c->argv[2]);
@@ -146,7 +151,9 @@ int cmd_stats(struct ctl *c)
 		code = look(c, &now);
 		to.seconds = (double)(now.at_ns - then.at_ns) / 1e9; /* it may have become later */
 		if (!code && began_anew(&now, &then))
-			return ctl_fail(c, EXIT_FAILED, "the counters or the NICs are others than at the beginning");
+			return ctl_fail(
+				c, EXIT_FAILED,
+				"the counters or the NICs are others than at the beginning");
 	}
 	if (code)
 		return code;
@@ -158,7 +165,8 @@ int cmd_stats(struct ctl *c)
 	if (!c->json)
 		return EXIT_DONE;
 	o = json_object_new_object();
-	json_object_object_add(o, "interval_s", wait > 0 ? json_object_new_double(to.seconds) : NULL);
+	json_object_object_add(o, "interval_s",
+			       wait > 0 ? json_object_new_double(to.seconds) : NULL);
 	json_object_object_add(o, "counters", to.counters);
 	json_object_object_add(o, "rates", to.rates);
 	return ctl_print_json(o);

@@ -58,7 +58,7 @@ static int call_up(const struct ctl *c, unsigned patience_s, struct call *call)
 	return err;
 }
 
-/* The whole answer, to be freed. A daemon that hangs up before it has read all may have answered all the same. */
+/* The whole answer, to be freed. One that hangs up early may have answered all the same. */
 static int converse(const struct call *call, const char *request, char **ret)
 {
 	char *answer = NULL, buf[65536];
@@ -101,16 +101,20 @@ static int ask(const struct ctl *c, const char *request, unsigned patience_s, ch
 		return EXIT_DONE;
 	case -ENOENT:
 	case -ECONNREFUSED:
-		return ctl_fail(c, EXIT_NO_DAEMON, "no navalisd runs as instance %s: systemctl start navalisd, or "
-				"--instance NAME", c->instance);
+		return ctl_fail(c, EXIT_NO_DAEMON,
+				"no navalisd runs as instance %s: systemctl start navalisd, or "
+				"--instance NAME",
+				c->instance);
 	case -EACCES:
 	case -EPERM:
 		return ctl_fail(c, EXIT_FAILED, "no right to give orders to navalisd: be root, or in its group");
 	case -ETIMEDOUT:
-		return ctl_fail(c, EXIT_FAILED, "navalisd has not answered within %u s: its log says what it did",
+		return ctl_fail(c, EXIT_FAILED,
+				"navalisd has not answered within %u s: its log says what it did",
 				patience_s);
 	case -ECONNRESET:
-		return ctl_fail(c, EXIT_FAILED, "navalisd hung up without an answer: no right to give it "
+		return ctl_fail(c, EXIT_FAILED,
+				"navalisd hung up without an answer: no right to give it "
 				"orders, or too many ask at once");
 	default:
 		return ctl_fail(c, EXIT_FAILED, "navalisd cannot be asked: %s", strerror(-err));
@@ -151,7 +155,8 @@ int control_order(const struct ctl *c, struct json_object *request, unsigned pat
 		code = ctl_fail(c, code > 0 && code < 126 ? code : EXIT_FAILED, "%s",
 				message ? message : "failed");
 	} else {
-		code = ctl_fail(c, EXIT_FAILED, "navalisd's answer is not understood: is it of another version?");
+		code = ctl_fail(c, EXIT_FAILED,
+				"navalisd's answer is not understood: is it of another version?");
 	}
 	json_object_put(answer);
 	return code;

@@ -30,11 +30,12 @@ struct option {
 	const char *name, *allowed;
 };
 
-#define ALLOWED_NET4 "an IPv4 address, or one with a length, as 192.0.2.0/24,"
+#define ALLOWED_NET4   "an IPv4 address, or one with a length, as 192.0.2.0/24,"
 #define ALLOWED_CLIENT "a Teredo address, as 2001:0:4136:e378:8000:63bf:3fff:fdd2,"
 
-/* The same for an option that is not understood: names the nearest one, or what its value may be. */
-int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const struct option *options);
+/* The same for an option: names the nearest one, or what its value may be. */
+int ctl_fail_option(const struct ctl *c, const char *name, const char *value,
+		    const struct option *options);
 
 /* Prints the document, with its schema number, and frees it. Returns EXIT_DONE. */
 int ctl_print_json(struct json_object *o);

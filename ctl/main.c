@@ -106,7 +106,8 @@ int ctl_fail(const struct ctl *c, int code, const char *format, ...)
 	return code;
 }
 
-int ctl_fail_option(const struct ctl *c, const char *name, const char *value, const struct option *options)
+int ctl_fail_option(const struct ctl *c, const char *name, const char *value,
+		    const struct option *options)
 {
 	const char *names[16] = { NULL };
 
@@ -114,10 +115,13 @@ int ctl_fail_option(const struct ctl *c, const char *name, const char *value, co
 		names[i] = options[i].name;
 		if (strcmp(options[i].name, name))
 			continue;
-		return ctl_fail(c, EXIT_USAGE, value ? "%s %s: %s is allowed here" : "%s%s wants a value: %s is allowed here",
+		return ctl_fail(c, EXIT_USAGE,
+				value ? "%s %s: %s is allowed here"
+				      : "%s%s wants a value: %s is allowed here",
 				name, value ? value : "", options[i].allowed);
 	}
-	return ctl_fail(c, EXIT_USAGE, "%s is not understood: did you mean «%s»?", name, nearest(name, names));
+	return ctl_fail(c, EXIT_USAGE, "%s is not understood: did you mean «%s»?", name,
+			nearest(name, names));
 }
 
 static int print_verb_help(const struct ctl *c, const struct verb *v)
@@ -149,7 +153,8 @@ static int run_verb(struct ctl *c, const char *name)
 	return ctl_fail(c, EXIT_USAGE, "no verb «%s»: did you mean «%s»?", name, nearest(name, names));
 }
 
-static struct json_object *json_instance(const struct ctl *c, const struct nav_meta *meta, bool alive)
+static struct json_object *json_instance(const struct ctl *c, const struct nav_meta *meta,
+					 bool alive)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -180,26 +185,30 @@ int cmd_version(struct ctl *c)
 		o = json_object_new_object();
 		json_object_object_add(o, "navalisctl", json_object_new_string(NAVALIS_VERSION));
 		json_object_object_add(o, "abi", json_object_new_int(NAV_ABI));
-		json_object_object_add(o, "navalisd", readable ? json_object_new_string(m.daemon.version) : NULL);
-		json_object_object_add(o, "instance", ours ? json_instance(c, &meta, m.alive) : NULL);
+		json_object_object_add(o, "navalisd",
+				       readable ? json_object_new_string(m.daemon.version) : NULL);
+		json_object_object_add(o, "instance",
+				       ours ? json_instance(c, &meta, m.alive) : NULL);
 		return ctl_print_json(o);
 	}
 	printf("navalisctl %s, ABI %u\n", NAVALIS_VERSION, NAV_ABI);
 	if (readable)
-		printf("instance %s: ABI %u, navalisd %s, %s\n", c->instance, meta.abi, m.daemon.version,
-		       m.alive ? "running" : "not running");
+		printf("instance %s: ABI %u, navalisd %s, %s\n", c->instance, meta.abi,
+		       m.daemon.version, m.alive ? "running" : "not running");
 	else if (ours)
 		printf("instance %s: ABI %u, of another version\n", c->instance, meta.abi);
 	else
 		printf("instance %s: %s\n", c->instance,
-		       err == -EPERM || err == -EACCES ? "no right to look: run as root" : "none on this host");
+		       err == -EPERM || err == -EACCES ? "no right to look: run as root"
+						       : "none on this host");
 	return EXIT_DONE;
 }
 
 /* As navalisd takes them; «..» would be somebody else's folder. */
 static bool is_instance(const char *text)
 {
-	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	static const char good[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 	size_t n = strspn(text, good);
 
 	return n && n <= 15 && !text[n];
@@ -221,7 +230,8 @@ static int common_options(struct ctl *c, int argc, char **argv)
 		if (strcmp(argv[i], "--instance")) {
 			argv[n++] = argv[i];
 		} else if (++i == argc || !is_instance(argv[i])) {
-			return ctl_fail(c, EXIT_USAGE, "--instance wants a name: 1 to 15 letters, digits, "
+			return ctl_fail(c, EXIT_USAGE,
+					"--instance wants a name: 1 to 15 letters, digits, "
 					"- or _");
 		} else {
 			c->instance = argv[i];

@@ -86,8 +86,10 @@ int maps_open(const struct ctl *c, struct maps *m)
 				"%u reasons, this is %u with %u)", c->instance, m->meta.abi,
 				m->meta.reasons, NAV_ABI, R_MAX);
 	if (err)
-		return ctl_fail(c, EXIT_NOT_FOUND, "no instance %s on this host: ls /sys/fs/bpf "
-				"shows which there are", c->instance);
+		return ctl_fail(c, EXIT_NOT_FOUND,
+				"no instance %s on this host: ls /sys/fs/bpf "
+				"shows which there are",
+				c->instance);
 	fd = open_map(c, "clients");
 	m->counters = open_map(c, "counters");
 	m->remapped = open_map(c, "remapped");
@@ -97,7 +99,8 @@ int maps_open(const struct ctl *c, struct maps *m)
 				  MAP_SHARED, fd, 0);
 		close(fd);
 	}
-	if (err || !whole || fd < 0 || m->clients == MAP_FAILED || m->counters < 0 || m->remapped < 0) {
+	if (err || !whole || fd < 0 || m->clients == MAP_FAILED || m->counters < 0 ||
+	    m->remapped < 0) {
 		if (m->clients == MAP_FAILED)
 			m->clients = NULL;
 		maps_close(m);
