@@ -67,7 +67,8 @@ def test_a_start_that_was_cut_short_can_be_detached(box):
 
 @pytest.fixture
 def relay(box):
-    with Navalis(box, "native", instance=ME) as made:
+    """With a TUN name of its own: instances of other namespaces share /sys/fs/bpf, and a name is left to who has it."""
+    with Navalis(box, "native", instance=ME, extra="[navalis]\ntun = mine") as made:
         yield made
 
 
@@ -85,12 +86,12 @@ def test_version_of_a_running_instance(relay):
 
 def test_detach_leaves_another_instances_routes_alone(box, relay):
     before = routes(box)
-    assert "dev teredo" in before and "blackhole" in before
+    assert "dev mine" in before and "blackhole" in before
     with pinned(ME + "b"):
         assert relay.ctl("--instance", ME + "b", "detach").stdout == "removed folder /sys/fs/bpf/%sb\n" % ME
     with pinned(ME + "b", meta=meta(77)):
         relay.ctl("--instance", ME + "b", "detach")
-    assert routes(box) == before and "teredo" in box.relay.run("ip -o link").stdout
+    assert routes(box) == before and "mine" in box.relay.run("ip -o link").stdout
 
 
 def test_detach_does_not_take_a_hung_daemon_for_a_dead_one(box, relay):
@@ -110,7 +111,7 @@ def test_the_tun_of_another_version_goes_with_it(box, relay):
     os.unlink(folder + "/meta")
     pin(folder, "meta", meta(77))
     assert relay.ctl("detach", "--json").returncode == 0
-    assert routes(box) == "" and "teredo" not in box.relay.run("ip -o link").stdout
+    assert routes(box) == "" and "mine" not in box.relay.run("ip -o link").stdout
     assert not os.path.exists(folder) and "xdp" not in box.relay.run("ip link").stdout
 
 

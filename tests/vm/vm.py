@@ -6,6 +6,7 @@ unpacked. What a script needs goes in as a tar archive on a second disk. Two vir
 are the ends of one wire.
 """
 import glob
+import hashlib
 import io
 import os
 import re
@@ -134,8 +135,8 @@ def _initrd(root, release, out):
 
 
 def prepare():
-    """Makes kernels and root file system, once. About two minutes."""
-    done = os.path.join(HOME, ".complete")
+    """Makes kernels and root file system, once, and again when what they are made of changes. About two minutes."""
+    done = os.path.join(HOME, ".made-of-" + hashlib.sha256(repr((KERNELS, PACKAGES, INIT, UNIT)).encode()).hexdigest()[:12])
     if os.path.exists(done):
         return
     shutil.rmtree(HOME, ignore_errors=True)
