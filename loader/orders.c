@@ -159,7 +159,7 @@ static bool parse_net(const char *text, __be32 *net, __be32 *mask)
 static const char *parse_flush(struct json_object *request, struct flush_order *o)
 {
 	json_object_object_foreach(request, name, value) {
-		const char *text = json_object_get_string(value);
+		const char *text = value ? json_object_get_string(value) : ""; /* null */
 		bool known = true;
 
 		if (!strcmp(name, "server"))

@@ -151,7 +151,7 @@ def test_the_control_socket(lab, relay):
     assert ask(relay, {"verb": "dance"})["error"]["message"] == "verbs are reload, flush and pending"
     assert "too long" in ask(relay, "x" * 5000)["error"]["message"]
     assert "is not understood" in ask(relay, {"verb": "flush"})["error"]["message"]
-    for bad in ({"server": "8.0.1"}, {"address": "8.0.1.0/33"}, {"client": "x"}, {"everything": True}):
+    for bad in ({"server": "8.0.1"}, {"address": "8.0.1.0/33"}, {"client": "x"}, {"client": None}, {"everything": True}):
         assert "%s is not understood" % next(iter(bad)) in ask(relay, {"verb": "flush", **bad})["error"]["message"]
     # callers that say nothing do not keep others out for long, nor the daemon from its work
     idle = [socket.socket(socket.AF_UNIX) for _ in range(12)]
