@@ -197,6 +197,17 @@ def test_flush_and_pending(lab, relay):
     assert lab.native.ping(lab.clients[0].address, src=fresh_native())[1] == 1  # punched anew
 
 
+def bpftool(*args):
+    return subprocess.run(["bpftool", *args], check=True, capture_output=True, text=True).stdout
+
+
+def links(relay):
+    """Link by link, its number: the same as long as no NIC was without a program."""
+    folder = "/sys/fs/bpf/" + relay.instance
+    return [json.loads(bpftool("-j", "link", "show", "pinned", "%s/%s" % (folder, name)))["id"]
+            for name in sorted(os.listdir(folder)) if name.startswith("link_")]
+
+
 def test_upgrade_in_place_loses_nothing(lab, relay):
     """Another build with the same maps takes the place of the one that runs."""
     other = os.path.join(BUILD, "other-version")
@@ -204,16 +215,15 @@ def test_upgrade_in_place_loses_nothing(lab, relay):
                    check=True, capture_output=True)
     write(relay, configuration(relay) + NO_CAPS)
     assert "result" in ask(relay, {"verb": "reload"})
+    before = links(relay)
+    assert len(before) == 2
     with under_load(lab, relay) as result:
         for program in (other + "/navalisd", None) * 3:
             relay.stop()
             relay.start(program)
             assert relay.json("status", "--no-rates")["daemon"]["version"] == ("9.9" if program else "0.1")
+            assert links(relay) == before
     print("\n6 upgrades: %s" % result[0])
-
-
-def bpftool(*args):
-    return subprocess.run(["bpftool", *args], check=True, capture_output=True, text=True).stdout
 
 
 def test_maps_of_another_layout_are_refused_and_left_alone(lab, relay):
