@@ -219,10 +219,10 @@ static int new_relay(struct daemon *d, struct error *e)
 	if (getrandom(&seed, sizeof(seed), 0) < 0)
 		return error_set(e, -errno, "no random numbers: %s", strerror(errno));
 	err = table_init(&d->table, datapath_buckets(d->datapath), d->meta->buckets, &d->meta->seed,
-			 c->max_clients, (__u16)(now_ns() / 1000000 / PROOF_MS));
+			 c->max_clients, now_ns() / 1000000);
 	if (!err)
 		err = relay_new(&d->policy, &d->own, &d->table, &d->cookies, &remap, &settings, seed,
-				&d->relay);
+				now_of(d), &d->relay);
 	return err ? error_set(e, err, "out of memory for %u clients", c->max_clients) : 0;
 }
 

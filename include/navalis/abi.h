@@ -81,11 +81,10 @@ struct nav_meta {
 	struct table_seed seed;
 };
 
-/* Where a client behind a symmetric NAT really is; stamp and proof are as in table.h. */
+/* Where a client behind a symmetric NAT really is; the stamp is as in table.h. */
 struct remapped {
 	struct endpoint4 endpoint;
 	__u32 stamp;
-	struct proof proof;
 };
 
 /*

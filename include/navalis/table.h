@@ -50,17 +50,6 @@ struct client {
 	__u32 stamp;   /* time of the last reception in coarse units << 1, and STAMP_SENT */
 };
 
-/*
- * When a client last proved itself, and when it was last asked to: the writer's own, in PROOF_MS of
- * CLOCK_MONOTONIC, which wrap after hours. A stamp cannot say it: whoever can forge an outer source
- * could keep a mapping young for ever that nobody answers from.
- */
-struct proof {
-	__u16 given, asked;
-};
-
-#define PROOF_MS 256
-
 #define BUCKET_CLIENTS 4
 
 struct bucket {

@@ -7,18 +7,6 @@
 #include "core/relay.h"
 
 #define LIMITER_SLOTS 4096
-#define SCANS_PER_SECOND 10 /* of the whole table, for an ICMPv4 error that quotes no inner header */
-
-/*
- * Everyone proves himself again. Asked from 5 minutes after the last proof on, each client at a
- * moment of its own, and at most 4 times in 300 s (5.2.6); without an answer it is out after 10.
- */
-#define PROOF_DUE (300000 / PROOF_MS)
-#define PROOF_SPREAD (75000 / PROOF_MS)
-#define PROOF_PAUSE (75000 / PROOF_MS)
-#define PROOF_LIFE (600000 / PROOF_MS)
-#define ASK_PAUSE (2560 / PROOF_MS)  /* of one in use: 4 times between 20 and 30 s of silence */
-#define ICMP_PAUSE (8192 / PROOF_MS)
 #define WEAK_PAUSE_MS 75000 /* between two chances of a weak client to become a proven one */
 #define REMAPPED_A_ROUND 64 /* looked at in each round of housekeeping: two system calls each */
 
@@ -27,30 +15,19 @@ struct relay {
 	const struct nav_own *own;
 	struct table *table;
 	const struct cookie_keys *keys;
-	struct remap_ops remap;
+	struct remaps remaps;
 
 	struct peers *peers;
 	struct caps *per_address, *per_net;
-	struct limiter *fresh, *per_source, *per_client, *per_server, *unreachable, *scan;
+	struct limiter *fresh, *per_source, *per_client, *per_server, *unreachable;
 
 	bool behind_nat;
 
 	__u32 sweep, sweep_left;  /* next bucket; how many more in this round */
 	struct in6_addr remap_at; /* the same for remapped clients: the last one looked at */
-	__u32 remap_left, n_remapped;
+	__u32 remap_left;
 	__u8 flushed[PEER_PACKET]; /* a kept packet on its way out */
 };
-
-static __u16 proof_time(struct relay_time now)
-{
-	return (__u16)(now.ms / PROOF_MS);
-}
-
-/* It has just answered: it may be asked again as soon as there is a reason. */
-static struct proof proof_given(struct relay_time now)
-{
-	return (struct proof){ proof_time(now), (__u16)(proof_time(now) - ICMP_PAUSE) };
-}
 
 /* Held by every client in table and map: by where it is, in host memory order. */
 static void caps_hold(struct relay *r, __be32 addr, bool hold)
@@ -75,11 +52,13 @@ static enum reason caps_allow(struct relay *r, __be32 addr)
 	return caps_full(r->per_net, key & 0xffffff) ? R_CAP_NET : R_NONE;
 }
 
-static void hold_everyone(struct relay *r)
+static void hold_remapped(void *relay, const struct remapped *m)
 {
-	struct in6_addr at, *after = NULL;
-	struct remapped m;
+	caps_hold(relay, m->endpoint.addr, true);
+}
 
+static void hold_table(struct relay *r)
+{
 	for (__u32 i = 0; i <= r->table->mask; i++)
 		for (int k = 0; k < BUCKET_CLIENTS; k++) {
 			const struct client *c = &r->table->bucket[i].client[k];
@@ -88,23 +67,18 @@ static void hold_everyone(struct relay *r)
 			if (c->id)
 				caps_hold(r, teredo_mapped(&a).addr, true);
 		}
-	while (r->remap.next(r->remap.data, after, &at, &m)) {
-		caps_hold(r, m.endpoint.addr, true);
-		r->n_remapped++;
-		after = &at;
-	}
 }
 
 int relay_new(const struct nav_config *policy, const struct nav_own *own, struct table *table,
 	      const struct cookie_keys *keys, const struct remap_ops *remap,
-	      const struct relay_settings *set, __u64 seed, struct relay **ret)
+	      const struct relay_settings *set, __u64 seed, struct relay_time now, struct relay **ret)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 	__u32 slots = 1024;
 
 	if (!r)
 		return -ENOMEM;
-	*r = (struct relay){ .policy = policy, .own = own, .table = table, .keys = keys, .remap = *remap };
+	*r = (struct relay){ .policy = policy, .own = own, .table = table, .keys = keys };
 	while (slots < table->max * 2)
 		slots *= 2;
 	if (peers_new(set->pending, set->queue_bytes, seed, &r->peers) ||
@@ -114,12 +88,12 @@ int relay_new(const struct nav_config *policy, const struct nav_own *own, struct
 	    limiter_new(0, LIMITER_SLOTS, seed ^ 4, &r->per_client) ||
 	    limiter_new(0, LIMITER_SLOTS, seed ^ 5, &r->per_server) ||
 	    limiter_new(0, 1, seed, &r->unreachable) ||
-	    limiter_new(SCANS_PER_SECOND, 1, seed, &r->scan)) {
+	    remaps_init(&r->remaps, remap, now.ms, hold_remapped, r)) {
 		relay_free(r);
 		return -ENOMEM;
 	}
 	relay_set(r, set);
-	hold_everyone(r);
+	hold_table(r);
 	*ret = r;
 	return 0;
 }
@@ -147,7 +121,7 @@ struct relay *relay_free(struct relay *r)
 		limiter_free(r->per_client);
 		limiter_free(r->per_server);
 		limiter_free(r->unreachable);
-		limiter_free(r->scan);
+		remaps_release(&r->remaps);
 		free(r);
 	}
 	return NULL;
@@ -155,7 +129,7 @@ struct relay *relay_free(struct relay *r)
 
 struct relay_gauges relay_gauges(const struct relay *r)
 {
-	return (struct relay_gauges){ peers_gauges(r->peers), r->n_remapped };
+	return (struct relay_gauges){ peers_gauges(r->peers), r->remaps.n };
 }
 
 static void refuse(struct relay_out *out, enum reason reason)
@@ -178,7 +152,7 @@ static bool find_proven(struct relay *r, const struct in6_addr *addr, __u32 now,
 	p->at = teredo_mapped(addr);
 	if (p->entry && stamp_young(p->entry->stamp, now, r->policy->life))
 		return true;
-	if (!r->remap.find(r->remap.data, addr, &p->remap))
+	if (!remaps_find(&r->remaps, addr, &p->remap))
 		return false;
 	p->entry = NULL;
 	p->at = p->remap.endpoint;
@@ -187,12 +161,10 @@ static bool find_proven(struct relay *r, const struct in6_addr *addr, __u32 now,
 
 static void stamp_proven(struct relay *r, const struct in6_addr *addr, struct proven *p, __u32 now)
 {
-	if (p->entry) {
+	if (p->entry)
 		table_stamp(p->entry, now);
-	} else if (stamp_age(p->remap.stamp, now)) {
-		p->remap.stamp = now;
-		r->remap.set(r->remap.data, addr, &p->remap);
-	}
+	else
+		remaps_stamp(&r->remaps, addr, &p->remap, now);
 }
 
 /* As XDP does it: sent to after a long silence, the client is to prove itself again. */
@@ -205,8 +177,10 @@ static void mark_sent(struct relay *r, const struct in6_addr *addr, struct prove
 	if (p->entry) {
 		table_mark_sent(p->entry, true);
 	} else {
-		p->remap.stamp |= STAMP_SENT;
-		r->remap.set(r->remap.data, addr, &p->remap);
+		struct remap_note *note = remaps_note(&r->remaps, addr);
+
+		if (note)
+			note->sent = true;
 	}
 }
 
@@ -316,38 +290,16 @@ static void unproven(struct relay *r, const struct in6_addr *client, enum peer_e
 
 /*
  * Asks a proven client to prove itself again. The limits on new clients are not asked, and no place
- * among the unproven is needed: a flood of those must not cost a proven one its life. 5.2.6 holds
- * by the pauses.
+ * among the unproven is needed: a flood of those must not cost a proven one its life. 5.2.6 is
+ * proof_ask()'s to hold.
  */
 static bool ask(struct relay *r, const struct in6_addr *client, struct endpoint4 at,
 		struct proof *proof, __u16 pause, struct relay_time now, struct relay_out *out)
 {
-	__u16 t = proof_time(now);
-
-	if ((__u16)(t - proof->asked) < pause)
+	if (!proof_ask(proof, pause, now.ms))
 		return false;
-	proof->asked = t;
 	put_bubble(r, client, at, now, out);
 	return true;
-}
-
-enum due {
-	DUE_NOT,
-	DUE_ASK,
-	DUE_OUT, /* it has not answered for too long */
-};
-
-static enum due proof_due(const struct in6_addr *client, const struct proof *proof,
-			  struct relay_time now)
-{
-	__u16 age = (__u16)(proof_time(now) - proof->given);
-	/* a moment of its own: those of one restart or one server are not asked at once */
-	__u16 spread = (__u16)((RAW32(client->s6_addr32[2]) ^ RAW32(client->s6_addr32[3])) * 0x9e3779b1U >>
-			       16) % PROOF_SPREAD;
-
-	if (age >= PROOF_LIFE)
-		return DUE_OUT;
-	return age >= PROOF_DUE + spread ? DUE_ASK : DUE_NOT;
 }
 
 /* ---- from native IPv6 (5.4.1) ---------------------------------------------------------------- */
@@ -401,58 +353,94 @@ static void drop_client(struct relay *r, struct client *c)
 static void drop_remapped(struct relay *r, const struct in6_addr *client, const struct remapped *m)
 {
 	caps_hold(r, m->endpoint.addr, false);
-	r->n_remapped--;
-	r->remap.remove(r->remap.data, client);
+	remaps_remove(&r->remaps, client);
+}
+
+/* Where a client is known to be, proven however long ago: in the table, or in the map, or nowhere. */
+struct place {
+	struct client *entry;
+	struct remapped remap;
+	bool remapped;
+};
+
+static struct place place_of(struct relay *r, const struct in6_addr *client)
+{
+	struct place p = { .entry = table_find(r->table, teredo_id(client), teredo_server(client)) };
+
+	p.remapped = remaps_find(&r->remaps, client, &p.remap);
+	return p;
+}
+
+static void place_hold(struct relay *r, const struct in6_addr *client, const struct place *p, bool hold)
+{
+	if (p->entry)
+		caps_hold(r, teredo_mapped(client).addr, hold);
+	if (p->remapped)
+		caps_hold(r, p->remap.endpoint.addr, hold);
+}
+
+static bool place_is_at(const struct place *p, const struct in6_addr *client, __be32 addr)
+{
+	return (p->entry && teredo_mapped(client).addr == addr) ||
+	       (p->remapped && p->remap.endpoint.addr == addr);
 }
 
 /* Behind a symmetric NAT: another endpoint towards us than towards its server (teredo.md 6.7). */
-static enum reason admit_remapped(struct relay *r, const struct in6_addr *client,
-				  struct endpoint4 from, struct relay_time now)
+static enum reason put_into_map(struct relay *r, const struct in6_addr *client,
+				struct endpoint4 from, const struct place *was, struct relay_time now)
 {
-	struct remapped m = { from, stamp_of(now.units), proof_given(now) }, old;
-	bool known = r->remap.find(r->remap.data, client, &old);
-	enum reason reason;
+	const struct remapped m = { from, stamp_of(now.units) };
 
 	/* the endpoint that was seen has to pass what the embedded one did */
 	if (addr4_set_has(&r->policy->refused, from.addr) || own_has4(r->own, from.addr))
 		return R_CLIENT_REFUSED;
-	if (!known || old.endpoint.addr != from.addr) {
-		reason = caps_allow(r, from.addr);
-		if (reason != R_NONE)
-			return reason;
-	}
-	if (r->remap.set(r->remap.data, client, &m))
+	if (remaps_set(&r->remaps, client, &m, now.ms))
 		return R_TABLE_FULL;
-	if (known)
-		caps_hold(r, old.endpoint.addr, false);
-	else
-		r->n_remapped++;
-	caps_hold(r, from.addr, true);
+	if (was->entry)
+		table_remove(r->table, was->entry);
 	return R_PROVEN;
 }
 
-/* Puts a client into the table, or into the map when its NAT gave it another endpoint towards us. */
+static enum reason put_into_table(struct relay *r, const struct in6_addr *client,
+				  const struct place *was, struct relay_time now)
+{
+	struct client *c;
+	int err = table_insert(r->table, teredo_id(client), teredo_server(client),
+			       stamp_of(now.units), &c);
+
+	if (err == -ENOSPC)
+		return R_TABLE_FULL;
+	if (err)
+		proof_given(table_proof(r->table, c), now.ms);
+	else
+		*table_proof(r->table, c) = proof_new(now.ms);
+	if (was->remapped)
+		remaps_remove(&r->remaps, client);
+	return R_PROVEN;
+}
+
+/*
+ * Puts a client into the table, or into the map when its NAT gave it another endpoint towards us;
+ * never into both, for it is where it proved itself last. The new place first: it is never nowhere.
+ * It does not count against the caps itself, and lower caps than before do not turn it out.
+ */
 static enum reason admit(struct relay *r, const struct in6_addr *client, struct endpoint4 from,
 			 struct relay_time now)
 {
-	struct client *c = table_find(r->table, teredo_id(client), teredo_server(client));
+	const struct place was = place_of(r, client);
 	enum reason reason;
-	int err;
 
-	if (!teredo_src_matches(client, from))
-		return admit_remapped(r, client, from, now);
-	if (!c) {
-		reason = caps_allow(r, from.addr);
-		if (reason != R_NONE)
-			return reason;
-	}
-	err = table_insert(r->table, teredo_id(client), teredo_server(client), stamp_of(now.units), &c);
-	if (err == -ENOSPC)
-		return R_TABLE_FULL;
-	if (!err)
+	place_hold(r, client, &was, false);
+	reason = place_is_at(&was, client, from.addr) ? R_NONE : caps_allow(r, from.addr);
+	if (reason == R_NONE)
+		reason = teredo_src_matches(client, from) ?
+				 put_into_table(r, client, &was, now) :
+				 put_into_map(r, client, from, &was, now);
+	if (reason == R_PROVEN)
 		caps_hold(r, from.addr, true);
-	*table_proof(r->table, c) = proof_given(now);
-	return R_PROVEN;
+	else
+		place_hold(r, client, &was, true);
+	return reason;
 }
 
 /* 5.4.2 to the letter: a bubble from where its source says is enough, whatever it answers. */
@@ -505,24 +493,45 @@ static void bubble_came(struct relay *r, const struct ipv6hdr *ip6, struct cur r
 	peers_step(r->peers, peer, client, EV_PROVEN, now.ms, &peer);
 }
 
+/* Length of the extension header at c, or 0: what follows is none. */
+static size_t extension_len(__u8 kind, const struct cur *c)
+{
+	struct cur at = *c;
+	const __u8 *ext = cur_take(&at, 8);
+
+	if (!ext)
+		return 0;
+	switch (kind) {
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_DSTOPTS:
+	case IPPROTO_MH:
+	case 139: /* HIP */
+	case 140: /* shim6 */
+		return (ext[1] + 1) * 8U;
+	case IPPROTO_AH:
+		return (ext[1] + 2) * 4U;
+	case IPPROTO_FRAGMENT: /* behind a later fragment lies its data */
+		return (ext[2] << 8 | ext[3]) & 0xfff8 ? 0 : 8;
+	}
+	return 0;
+}
+
 /*
  * A routing header of type 0 anywhere in the chain of extension headers (RFC 5095), which the hosts
- * behind the relay should never get from a tunnel. The chain ends at a fragment.
+ * behind the relay should never get from a tunnel.
  */
 static bool has_routing_0(const struct ipv6hdr *ip6)
 {
 	struct cur c = { (const __u8 *)(ip6 + 1), (const __u8 *)(ip6 + 1) + HOST16(ip6->payload_len) };
-	__u8 next = ip6->nexthdr;
-	const struct ip6_ext *ext;
+	__u8 kind = ip6->nexthdr;
+	const __u8 *ext;
+	size_t len;
 
-	while (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
-	       next == IPPROTO_MH || next == 139 || next == 140) {
-		ext = cur_take(&c, 8);
-		if (!ext || !cur_take(&c, ext->ip6e_len * 8U))
-			return false;
-		if (next == IPPROTO_ROUTING && ((const __u8 *)ext)[2] == 0)
+	while ((len = extension_len(kind, &c)) && (ext = cur_take(&c, len))) {
+		if (kind == IPPROTO_ROUTING && ext[2] == 0)
 			return true;
-		next = ext->ip6e_nxt;
+		kind = ext[0];
 	}
 	return false;
 }
@@ -605,50 +614,26 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 
 /* ---- errors, timers, housekeeping ------------------------------------------------------------ */
 
-/* The client at an endpoint, by a walk through the whole table: for quotes without an inner header. */
-static struct client *client_at(struct relay *r, struct endpoint4 at)
-{
-	struct in6_addr addr = teredo_addr(0, 0, at);
-	__u64 want = teredo_id(&addr) >> 16; /* all but the flags */
-
-	for (__u32 i = 0; i <= r->table->mask; i++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++)
-			if (r->table->bucket[i].client[k].id >> 16 == want)
-				return &r->table->bucket[i].client[k];
-	return NULL;
-}
-
-static void ask_proven(struct relay *r, const struct in6_addr *client, struct proven *p,
-		       struct relay_time now, struct relay_out *out)
-{
-	if (p->entry)
-		ask(r, client, p->at, table_proof(r->table, p->entry), ICMP_PAUSE, now, out);
-	else if (ask(r, client, p->at, &p->remap.proof, ICMP_PAUSE, now, out))
-		r->remap.set(r->remap.data, client, &p->remap);
-}
-
 void relay_icmp4(struct relay *r, struct endpoint4 to, const void *quote, size_t len,
 		 struct relay_time now, struct relay_out *out)
 {
-	struct in6_addr client = { 0 };
-	struct client *c = NULL;
-	struct proven p;
+	struct remap_note *note;
 	struct ipv6hdr ip6;
+	struct proven p;
 
 	*out = (struct relay_out){ .reason = R_ICMP4_IGNORED };
-	if (len >= sizeof(ip6)) {
-		memcpy(&ip6, quote, sizeof(ip6));
-		client = ip6.daddr;
-	} else if (limiter_take(r->scan, 0, now.ms)) {
-		c = client_at(r, to);
-		if (c)
-			client = teredo_addr_of(c->id, c->server);
-	}
-	if (!teredo_is(&client) || !find_proven(r, &client, stamp_of(now.units), &p) ||
+	if (len < sizeof(ip6))
+		return;
+	memcpy(&ip6, quote, sizeof(ip6));
+	if (!teredo_is(&ip6.daddr) || !find_proven(r, &ip6.daddr, stamp_of(now.units), &p) ||
 	    !endpoint4_equal(p.at, to))
 		return;
 	out->reason = R_ICMP4_MATCHED;
-	ask_proven(r, &client, &p, now, out);
+	note = p.entry ? NULL : remaps_note(&r->remaps, &ip6.daddr);
+	if (p.entry)
+		ask(r, &ip6.daddr, p.at, table_proof(r->table, p.entry), PAUSE_ICMP, now, out);
+	else if (note)
+		ask(r, &ip6.daddr, p.at, &note->proof, PAUSE_ICMP, now, out);
 }
 
 static bool peer_due(struct relay *r, struct relay_time now, struct relay_out *out)
@@ -675,28 +660,34 @@ static bool peer_due(struct relay *r, struct relay_time now, struct relay_out *o
 	return true;
 }
 
+/* A moment of its own for each client's re-proof. */
+static __u32 mix_of(const struct in6_addr *client)
+{
+	return (RAW32(client->s6_addr32[2]) ^ RAW32(client->s6_addr32[3])) * 0x9e3779b1U >> 16;
+}
+
 /*
- * What the stamp and the proof of a client in the table or the map ask for. True: out says so, and
- * *gone whether it is to be removed.
+ * What the stamp and the proof of a client in the table or the map ask for; sent: it was sent to
+ * after a long silence. True: out says so, and *gone whether it is to be removed.
  */
 static bool look_after(struct relay *r, const struct in6_addr *client, struct endpoint4 at,
-		       __u32 stamp, struct proof *proof, struct relay_time now,
+		       __u32 stamp, bool sent, struct proof *proof, struct relay_time now,
 		       struct relay_out *out, bool *gone)
 {
-	enum due due = proof_due(client, proof, now);
+	enum proof_due due = proof_due(proof, mix_of(client), now.ms);
 
 	*out = (struct relay_out){ .reason = R_EXPIRED };
 	*gone = !stamp_young(stamp, stamp_of(now.units), r->policy->life);
 	if (*gone)
 		return true;
 	out->reason = R_UNPROVED;
-	*gone = due == DUE_OUT;
+	*gone = due == PROOF_OVERDUE;
 	if (*gone)
 		return true;
 	out->reason = R_REPROOF;
-	if ((stamp & STAMP_SENT) && ask(r, client, at, proof, ASK_PAUSE, now, out))
+	if (sent && ask(r, client, at, proof, PAUSE_IN_USE, now, out))
 		return true;
-	return due == DUE_ASK && ask(r, client, at, proof, PROOF_PAUSE, now, out);
+	return due == PROOF_IS_DUE && ask(r, client, at, proof, PAUSE_DUE, now, out);
 }
 
 static bool sweep_bucket(struct relay *r, struct bucket *b, struct relay_time now,
@@ -711,8 +702,8 @@ static bool sweep_bucket(struct relay *r, struct bucket *b, struct relay_time no
 			continue;
 		addr = teredo_addr_of(c->id, c->server);
 		seen = __atomic_load_n(&c->stamp, __ATOMIC_RELAXED);
-		if (!look_after(r, &addr, teredo_mapped(&addr), seen, table_proof(r->table, c), now,
-				out, &gone))
+		if (!look_after(r, &addr, teredo_mapped(&addr), seen, seen & STAMP_SENT,
+				table_proof(r->table, c), now, out, &gone))
 			continue;
 		if (gone)
 			drop_client(r, c);
@@ -726,35 +717,35 @@ static bool sweep_bucket(struct relay *r, struct bucket *b, struct relay_time no
 static bool sweep_remapped(struct relay *r, struct relay_time now, struct relay_out *out)
 {
 	const bool first = addr6_kind(&r->remap_at) == ADDR6_UNSPECIFIED;
+	struct remap_note *note;
 	struct in6_addr client;
 	struct remapped m;
-	bool gone;
+	bool gone, hit;
 
-	if (!r->remap.next(r->remap.data, first ? NULL : &r->remap_at, &client, &m)) {
+	if (!remaps_next(&r->remaps, first ? NULL : &r->remap_at, &client, &m)) {
 		r->remap_at = in6addr_any; /* from the beginning again */
 		if (first)
 			r->remap_left = 0;
 		return false;
 	}
 	r->remap_left--;
-	if (!look_after(r, &client, m.endpoint, m.stamp, &m.proof, now, out, &gone)) {
-		r->remap_at = client;
-		return false;
-	}
-	if (gone) { /* the one before it is where the walk goes on */
+	note = remaps_note(&r->remaps, &client);
+	hit = note && look_after(r, &client, m.endpoint, m.stamp, note->sent || m.stamp & STAMP_SENT,
+				 &note->proof, now, out, &gone);
+	if (hit && gone) { /* the one before it is where the walk goes on */
 		drop_remapped(r, &client, &m);
-	} else {
-		r->remap_at = client;
-		m.stamp &= ~STAMP_SENT;
-		r->remap.set(r->remap.data, &client, &m);
+		return true;
 	}
-	return true;
+	if (hit)
+		note->sent = false; /* the stamp's own mark is XDP's: it is gone with the answer */
+	r->remap_at = client;
+	return hit;
 }
 
 void relay_sweep(struct relay *r, __u32 buckets)
 {
 	r->sweep_left = buckets <= r->table->mask ? buckets : r->table->mask + 1;
-	r->remap_left = r->n_remapped < REMAPPED_A_ROUND ? r->n_remapped : REMAPPED_A_ROUND;
+	r->remap_left = r->remaps.n < REMAPPED_A_ROUND ? r->remaps.n : REMAPPED_A_ROUND;
 }
 
 bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
@@ -810,12 +801,11 @@ static __u32 flush_table(struct flush *f, bool dry_run)
 
 static __u32 flush_remapped(struct flush *f, bool dry_run)
 {
-	struct remap_ops *map = &f->r->remap;
 	struct in6_addr client, at, *after = NULL;
 	struct remapped m;
 	__u32 n = 0;
 
-	while (map->next(map->data, after, &client, &m)) {
+	while (remaps_next(&f->r->remaps, after, &client, &m)) {
 		if (f->match(f->data, &client, m.endpoint)) {
 			n++;
 			if (!dry_run) {

@@ -7,6 +7,7 @@
 #define NAVALISD_RELAY_H
 
 #include "core/peers.h"
+#include "core/remapped.h"
 #include "core/table.h"
 #include "navalis/policy.h"
 
@@ -37,17 +38,6 @@ struct relay_out {
 	__u8 bubble[sizeof(struct ipv6hdr)];
 };
 
-/* The map of clients behind symmetric NATs, which lives with the data path. */
-struct remap_ops {
-	bool (*find)(void *data, const struct in6_addr *client, struct remapped *ret);
-	int (*set)(void *data, const struct in6_addr *client, const struct remapped *r);
-	void (*remove)(void *data, const struct in6_addr *client);
-	/* The client behind `after` (NULL: the first) in an order of the map's own. */
-	bool (*next)(void *data, const struct in6_addr *after, struct in6_addr *client,
-		     struct remapped *ret);
-	void *data;
-};
-
 struct relay_settings {
 	__u32 pending, queue_bytes; /* fixed at the start */
 	__u32 clients_per_address, clients_per_net;
@@ -64,7 +54,8 @@ struct relay;
  */
 int relay_new(const struct nav_config *policy, const struct nav_own *own, struct table *table,
 	      const struct cookie_keys *keys, const struct remap_ops *remap,
-	      const struct relay_settings *settings, __u64 seed, struct relay **ret);
+	      const struct relay_settings *settings, __u64 seed, struct relay_time now,
+	      struct relay **ret);
 struct relay *relay_free(struct relay *r);
 
 /* Other settings from now on, but for the fixed ones. */
@@ -80,7 +71,7 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 
 /*
  * An ICMPv4 error about a datagram of ours to an endpoint, quoting the first len bytes of its
- * payload. Only ever leads to a bubble.
+ * payload. Only ever leads to a bubble, and to nothing where it quotes less than the inner header.
  */
 void relay_icmp4(struct relay *r, struct endpoint4 to, const void *quote, size_t len,
 		 struct relay_time now, struct relay_out *out);

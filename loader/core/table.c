@@ -98,14 +98,14 @@ static struct client *make_room(struct table *t, struct bucket *b)
 }
 
 int table_init(struct table *t, struct bucket *memory, __u32 buckets,
-	       const struct table_seed *seed, __u32 max, __u16 now)
+	       const struct table_seed *seed, __u32 max, __u64 ms)
 {
 	*t = (struct table){ .bucket = memory, .mask = buckets - 1, .max = max, .seed = *seed };
 	t->proof = malloc((size_t)buckets * BUCKET_CLIENTS * sizeof(*t->proof));
 	if (!t->proof)
 		return -ENOMEM;
 	for (size_t i = 0; i < (size_t)buckets * BUCKET_CLIENTS; i++)
-		t->proof[i] = (struct proof){ .given = now, .asked = now };
+		t->proof[i] = proof_new(ms);
 	for (struct bucket *b = memory; b < memory + buckets; b++)
 		for (struct client *c = b->client; c < b->client + BUCKET_CLIENTS; c++) {
 			if (!c->id)

@@ -6,6 +6,7 @@
 #ifndef NAVALISD_TABLE_H
 #define NAVALISD_TABLE_H
 
+#include "core/proof.h"
 #include "navalis/table.h"
 
 struct table {
@@ -24,7 +25,7 @@ struct table {
  * earlier writer are not known: all count as given now. Returns 0 or -ENOMEM.
  */
 int table_init(struct table *t, struct bucket *memory, __u32 buckets, const struct table_seed *seed,
-	       __u32 max, __u16 now);
+	       __u32 max, __u64 ms);
 void table_release(struct table *t);
 
 /* The client, of any age, or NULL. Valid until the next insert or remove. */

@@ -78,8 +78,8 @@ static struct fixture *make(struct relay_settings limits, __u32 max)
 	f->own = (struct nav_own){ .n4 = 1, .n6 = 1, .v4 = { in4("8.0.2.1") }, .v6 = { in6("2a00:1::1") } };
 	f->keys.key[0].k[0] = 7;
 	f->now = (struct relay_time){ 1000000, 100000 };
-	assert_int_equal(table_init(&f->table, f->memory, 64, &seed, max, (__u16)(f->now.ms / PROOF_MS)), 0);
-	assert_int_equal(relay_new(&f->policy, &f->own, &f->table, &f->keys, &ops, &limits, 1, &f->relay), 0);
+	assert_int_equal(table_init(&f->table, f->memory, 64, &seed, max, f->now.ms), 0);
+	assert_int_equal(relay_new(&f->policy, &f->own, &f->table, &f->keys, &ops, &limits, 1, f->now, &f->relay), 0);
 	return f;
 }
 
@@ -409,15 +409,21 @@ static void symmetric_client_in_use_proves_itself_again_before_its_time(void **s
 	struct fixture *f = *st;
 	struct in6_addr c = client();
 	enum reason forgotten;
+	__u32 seen;
 
 	answer(f, c, ep("8.0.9.10", 1), "");
 	assert_int_equal(relay_gauges(f->relay).remapped, 1);
 	pass_ms(f, 21000);
 	expect_reason(native_to(f, c), R_ENCAP);
 	assert_int_equal(housekeeping(f, &forgotten), 1);
-	assert_false(f->remapped.stamp & STAMP_SENT);
 	assert_int_equal(housekeeping(f, &forgotten), 0);
-	pass_ms(f, 12000);
+	pass_ms(f, 2600);
+	assert_int_equal(housekeeping(f, &forgotten), 0);
+	f->remapped.stamp |= STAMP_SENT; /* as XDP says it */
+	seen = f->remapped.stamp;
+	assert_int_equal(housekeeping(f, &forgotten), 1);
+	assert_int_equal(f->remapped.stamp, seen); /* never written back */
+	pass_ms(f, 9400);
 	assert_int_equal(housekeeping(f, &forgotten), 0);
 	expect_reason(forgotten, R_EXPIRED);
 	assert_int_equal(relay_gauges(f->relay).remapped, 0);
@@ -575,14 +581,88 @@ static void rfc4213_3_4_icmp_error_asks_again_and_never_deletes(void **st)
 	relay_icmp4(f->relay, ep(CLIENT, PORT), f->pkt, 40, f->now, &f->out);
 	expect_reason(f->out.reason, R_ICMP4_MATCHED);
 	assert_int_equal(f->out.act, RELAY_BUBBLE);
-	relay_icmp4(f->relay, ep(CLIENT, PORT), f->pkt, 8, f->now, &f->out);
+	relay_icmp4(f->relay, ep(CLIENT, PORT), f->pkt, 40, f->now, &f->out);
 	expect_reason(f->out.reason, R_ICMP4_MATCHED);
 	assert_int_equal(f->out.act, 0); /* one is on its way */
+	relay_icmp4(f->relay, ep(CLIENT, PORT), f->pkt, 39, f->now, &f->out);
+	expect_reason(f->out.reason, R_ICMP4_IGNORED);
 	relay_icmp4(f->relay, ep(CLIENT, PORT + 1), f->pkt, 40, f->now, &f->out);
 	expect_reason(f->out.reason, R_ICMP4_IGNORED);
 	relay_icmp4(f->relay, ep("8.0.9.10", PORT), f->pkt, 0, f->now, &f->out);
 	expect_reason(f->out.reason, R_ICMP4_IGNORED);
 	expect_reason(native_to(f, c), R_ENCAP);
+}
+
+/* Whoever forges ICMPv4 errors and the client's data makes us ask no more than if it were silent. */
+static void rfc4380_5_2_6_icmp_errors_keep_to_four_in_300_s(void **st)
+{
+	struct endpoint4 at[] = { ep(CLIENT, PORT), ep("8.0.9.10", 1) };
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+
+	for (int symmetric = 0; symmetric < 2; symmetric++) {
+		int asked = 0;
+
+		expect_reason(answer(f, c, at[symmetric], ""), R_PROVEN);
+		for (int s = 0; s < 290; s++) {
+			pass_ms(f, 1000);
+			udp_from(f, c, "2a00:f::7", at[symmetric]);
+			packet(f, in6("2a00:f::7"), c, 17, 20);
+			relay_icmp4(f->relay, at[symmetric], f->pkt, 40, f->now, &f->out);
+			asked += !!(f->out.act & RELAY_BUBBLE);
+		}
+		assert_int_equal(asked, 4);
+		/* answers free the number, but not the pauses */
+		asked = 0;
+		for (int s = 0; s < 80; s++) {
+			pass_ms(f, 1000);
+			answer(f, c, at[symmetric], "");
+			packet(f, in6("2a00:f::7"), c, 17, 20);
+			relay_icmp4(f->relay, at[symmetric], f->pkt, 40, f->now, &f->out);
+			asked += !!(f->out.act & RELAY_BUBBLE);
+		}
+		assert_in_range(asked, 8, 10);
+	}
+}
+
+/* A client is where it proved itself last, for data both ways; the table and the map never both have it. */
+static void rfc6081_5_2_4_the_last_proof_says_where_a_client_is(void **st)
+{
+	struct endpoint4 home = ep(CLIENT, PORT), away = ep("8.0.9.10", 1);
+	struct relay_settings set = defaults();
+	struct in6_addr c = client();
+	struct fixture *f;
+
+	(void)st;
+	set.clients_per_address = set.clients_per_net = 1;
+	f = make(set, 100);
+	for (int i = 0; i < 3; i++) {
+		expect_reason(answer(f, c, away, ""), R_PROVEN);
+		assert_int_equal(f->table.n, 0);
+		assert_int_equal(relay_gauges(f->relay).remapped, 1);
+		expect_reason(native_to(f, c), R_ENCAP);
+		assert_true(endpoint4_equal(f->out.to, away));
+		expect_reason(udp_from(f, c, "2a00:f::7", away), R_DECAP);
+		expect_reason(udp_from(f, c, "2a00:f::7", home), R_SRC_MISMATCH);
+		expect_reason(answer(f, client_of("8.0.9.10", 7), ep("8.0.9.10", 7), ""), R_CAP_ADDRESS);
+
+		expect_reason(answer(f, c, home, ""), R_PROVEN);
+		assert_int_equal(f->table.n, 1);
+		assert_int_equal(relay_gauges(f->relay).remapped, 0);
+		assert_false(f->has_remapped);
+		expect_reason(native_to(f, c), R_ENCAP);
+		assert_true(endpoint4_equal(f->out.to, home));
+		expect_reason(udp_from(f, c, "2a00:f::7", home), R_DECAP);
+		expect_reason(udp_from(f, c, "2a00:f::7", away), R_SRC_MISMATCH);
+		expect_reason(answer(f, client_of(CLIENT, 7), ep(CLIENT, 7), ""), R_CAP_ADDRESS);
+		/* only its port differs */
+		expect_reason(answer(f, c, ep(CLIENT, PORT + 1), ""), R_PROVEN);
+		expect_reason(answer(f, client_of(CLIENT, 7), ep(CLIENT, 7), ""), R_CAP_ADDRESS);
+		expect_reason(answer(f, c, home, ""), R_PROVEN);
+	}
+	assert_int_equal(relay_flush(f->relay, is_client, &c, false), 1);
+	expect_reason(answer(f, client_of(CLIENT, 7), ep(CLIENT, 7), ""), R_PROVEN);
+	teardown((void **)&f);
 }
 
 static void rfc4380_5_4_2_destinations_of_clients(void **st)
@@ -607,6 +687,20 @@ static void rfc4380_5_4_2_destinations_of_clients(void **st)
 
 static void rfc5095_routing_header_0_is_found_behind_others(void **st)
 {
+	static const struct {
+		__u8 first;
+		const char *headers;
+		enum reason want;
+	} chain[] = {
+		/* an atomic fragment, a first and a second one; an authentication header of 16 bytes */
+		{ 44, "2b00000000000001" "3b00000000000000", R_INNER_ROUTING },
+		{ 44, "2b00000100000001" "3b00000000000000", R_INNER_ROUTING },
+		{ 44, "2b00000900000001" "3b00000000000000", R_DECAP },
+		{ 51, "2b02000000000001" "0000000000000002" "3b00000000000000", R_INNER_ROUTING },
+		{ 51, "2b02000000000001" "0000000000000002" "3b00040000000000", R_DECAP },
+		{ 44, "3300000000000001" "2b02000000000001" "0000000000000002" "3b00000000000000", R_INNER_ROUTING },
+		{ 51, "2bff000000000001" "3b00000000000000", R_DECAP }, /* longer than the packet */
+	};
 	struct fixture *f = *st;
 	size_t len = packet(f, client(), in6("2a00:f::7"), 60, 40);
 
@@ -621,6 +715,12 @@ static void rfc5095_routing_header_0_is_found_behind_others(void **st)
 	expect_reason(f->out.reason, R_DECAP);
 	relay_from_udp(f->relay, f->pkt, len, ep(CLIENT, PORT), 3, f->now, &f->out);
 	expect_reason(f->out.reason, R_ECN_CONGESTED);
+	for (size_t i = 0; i < sizeof(chain) / sizeof(chain[0]); i++) {
+		len = packet(f, client(), in6("2a00:f::7"), chain[i].first, 40);
+		unhex(chain[i].headers, f->pkt + 40);
+		relay_from_udp(f->relay, f->pkt, len, ep(CLIENT, PORT), 0, f->now, &f->out);
+		expect_reason(f->out.reason, chain[i].want);
+	}
 }
 
 static void limits_name_themselves(void **st)
@@ -657,6 +757,15 @@ static void limits_name_themselves(void **st)
 	/* behind symmetric NATs it is where they are that counts, whatever their addresses say */
 	expect_reason(answer(f, client_of("8.0.10.1", 1), ep("8.0.10.2", 1), ""), R_PROVEN);
 	expect_reason(answer(f, client_of("8.0.11.1", 1), ep("8.0.10.2", 2), ""), R_CAP_ADDRESS);
+	teardown((void **)&f);
+	/* a reload with lower ones keeps whoever is there */
+	limits = defaults(), f = make(limits, 100);
+	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
+	expect_reason(answer(f, other, ep(CLIENT, 1), ""), R_PROVEN);
+	limits.clients_per_address = limits.clients_per_net = 1;
+	relay_set(f->relay, &limits);
+	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
+	expect_reason(answer(f, client_of(CLIENT, 2), ep(CLIENT, 2), ""), R_CAP_ADDRESS);
 	teardown((void **)&f);
 	limits = defaults(), limits.clients_per_net = 1, f = make(limits, 100);
 	expect_reason(answer(f, client(), ep(CLIENT, PORT), ""), R_PROVEN);
@@ -750,6 +859,8 @@ int main(void)
 		T(weak_clients_have_their_own_limit),
 		T(flush_forgets_whom_it_names_and_nobody_else),
 		T(rfc4213_3_4_icmp_error_asks_again_and_never_deletes),
+		T(rfc4380_5_2_6_icmp_errors_keep_to_four_in_300_s),
+		cmocka_unit_test(rfc6081_5_2_4_the_last_proof_says_where_a_client_is),
 		T(rfc4380_5_4_2_destinations_of_clients),
 		T(rfc5095_routing_header_0_is_found_behind_others),
 		cmocka_unit_test(limits_name_themselves),

@@ -87,7 +87,7 @@ static void proofs_move_with_their_clients(void **st)
 	for (__u32 i = 1; i <= n; i++) {
 		if (table_insert(&t, id_of(i), i & 3, 0, &c))
 			continue;
-		*table_proof(&t, c) = (struct proof){ (__u16)i, (__u16)~i };
+		*table_proof(&t, c) = (struct proof){ (__u16)i, (__u16)~i & 0x1fff, i & 7 };
 		placed++;
 	}
 	assert_true(t.moves > 10);
@@ -97,7 +97,8 @@ static void proofs_move_with_their_clients(void **st)
 			continue;
 		placed--;
 		assert_int_equal(table_proof(&t, c)->given, i);
-		assert_int_equal(table_proof(&t, c)->asked, (__u16)~i);
+		assert_int_equal(table_proof(&t, c)->asked, (__u16)~i & 0x1fff);
+		assert_int_equal(table_proof(&t, c)->asks, i & 7);
 	}
 	assert_int_equal(placed, 0);
 	table_release(&t);
