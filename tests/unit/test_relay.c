@@ -660,6 +660,11 @@ static void rfc6081_5_2_4_the_last_proof_says_where_a_client_is(void **st)
 		expect_reason(answer(f, client_of(CLIENT, 7), ep(CLIENT, 7), ""), R_CAP_ADDRESS);
 		expect_reason(answer(f, c, home, ""), R_PROVEN);
 	}
+	/* where it may not go it does not, and still counts where it is */
+	expect_reason(answer(f, client_of("8.0.77.1", 1), ep("8.0.77.1", 1), ""), R_PROVEN);
+	expect_reason(answer(f, c, ep("8.0.77.1", 2), ""), R_CAP_ADDRESS);
+	expect_reason(answer(f, client_of(CLIENT, 7), ep(CLIENT, 7), ""), R_CAP_ADDRESS);
+	expect_reason(udp_from(f, c, "2a00:f::7", home), R_DECAP);
 	assert_int_equal(relay_flush(f->relay, is_client, &c, false), 1);
 	expect_reason(answer(f, client_of(CLIENT, 7), ep(CLIENT, 7), ""), R_PROVEN);
 	teardown((void **)&f);
