@@ -2,8 +2,10 @@
 /*
  * The Ethernet header with up to two VLAN tags (802.1Q, 802.1ad), on the way in and out.
  *
- * A tag that no VLAN interface of this host stands for is somebody else's frame. Where the NIC takes
- * tags off itself (ethtool: rx-vlan-offload), nobody sees them here: navalisd warns of it.
+ * Frames to another MAC address are somebody else's: a NIC that listens to all of them (tcpdump, a
+ * bridge) would have us take another relay's packets. So is a tag that no VLAN interface of this
+ * host stands for. Where the NIC takes tags off itself (ethtool: rx-vlan-offload), nobody sees them
+ * here: navalisd warns of it.
  */
 #ifndef NAVALIS_BPF_ETHERNET_H
 #define NAVALIS_BPF_ETHERNET_H
@@ -37,24 +39,24 @@ static __always_inline bool parse_ethernet(struct cur *c, struct frame *f, __be1
 {
 	const struct ethhdr *eth = cur_take(c, sizeof(*eth));
 	struct nav_tags tags = {};
-	const __u32 *vlan;
+	const struct nav_port *port;
 
-	if (!eth || eth->h_dest[0] & 1) /* nothing that was sent to a group is forwarded */
+	if (!eth)
 		return false;
 	*proto = eth->h_proto;
 	f->l2 = sizeof(*eth);
-	f->in = f->ctx->ingress_ifindex;
-	if (!is_tag(*proto))
-		return true;
-
-	tags.nic = f->in;
-	if (!take_tag(c, f, proto, &tags.tag[0]) ||
-	    (is_tag(*proto) && !take_tag(c, f, proto, &tags.tag[1])))
+	if (is_tag(*proto)) {
+		tags.nic = f->ctx->ingress_ifindex;
+		if (!take_tag(c, f, proto, &tags.tag[0]) ||
+		    (is_tag(*proto) && !take_tag(c, f, proto, &tags.tag[1])))
+			return false;
+		port = bpf_map_lookup_elem(&vlans, &tags);
+	} else {
+		port = bpf_map_lookup_elem(&ports, &f->slot);
+	}
+	if (!port || !nav_port_has(port, mac_word(eth->h_dest)))
 		return false;
-	vlan = bpf_map_lookup_elem(&vlans, &tags);
-	if (!vlan)
-		return false;
-	f->in = *vlan;
+	f->in = port->ifindex;
 	return true;
 }
 

@@ -16,7 +16,7 @@ struct daemon {
 	const char *path;      /* of the configuration; not owned */
 	struct config *config;
 	struct nav_config policy;
-	struct nav_own own;
+	struct host host;
 	struct cookie_keys cookies;
 	struct table table;
 	struct relay *relay;
@@ -34,7 +34,6 @@ struct daemon {
 	__u64 look_ms;          /* when to look at the network again, changed or not */
 	__u64 looked_ms;        /* when that was last done */
 	int network_changed;    /* NETLINK_*, since then */
-	struct in6_addr source; /* of ICMPv6 errors; unspecified: none to be had */
 	__u8 packet[65536] __attribute__((aligned(8)));
 };
 

@@ -29,9 +29,9 @@ static void send_unreachable(struct daemon *d, const void *pkt, size_t len)
 	__u8 buf[ICMP6_ERROR_MAX] __attribute__((aligned(8)));
 	int n;
 
-	if (addr6_kind(&d->source) == ADDR6_UNSPECIFIED)
+	if (addr6_kind(&d->host.source) == ADDR6_UNSPECIFIED)
 		return;
-	n = icmp6_address_unreachable(buf, sizeof(buf), &d->source, pkt, len);
+	n = icmp6_address_unreachable(buf, sizeof(buf), &d->host.source, pkt, len);
 	if (n > 0 && write(d->tun, buf, (size_t)n) == n)
 		count(d, R_UNREACHABLE_SENT, (size_t)n);
 }
@@ -221,7 +221,7 @@ static int new_relay(struct daemon *d, struct error *e)
 	err = table_init(&d->table, datapath_buckets(d->datapath), d->meta->buckets, &d->meta->seed,
 			 c->max_clients, now_ns() / 1000000);
 	if (!err)
-		err = relay_new(&d->policy, &d->own, &d->table, &d->cookies, &remap, &settings, seed,
+		err = relay_new(&d->policy, &d->host, &d->table, &d->cookies, &remap, &settings, seed,
 				now_of(d), &d->relay);
 	return err ? error_set(e, err, "out of memory for %u clients", c->max_clients) : 0;
 }
@@ -311,8 +311,8 @@ static int set_up(struct daemon *d, struct error *e)
 		return err;
 	datapath_get_cookies(d->datapath, &d->cookies);
 	upkeep_cookies(d, now_of(d).units);
-	netlink_own(d->netlink, &d->own);
-	datapath_set_own(d->datapath, &d->own);
+	netlink_host(d->netlink, d->policy.service.addr, &d->host);
+	datapath_set_own(d->datapath, &d->host.own);
 	err = new_relay(d, e);
 	if (!err)
 		err = add_sources(d, e);
@@ -390,6 +390,7 @@ struct daemon *daemon_free(struct daemon *d)
 	sd_event_unref(d->event);
 	relay_free(d->relay);
 	table_release(&d->table);
+	free(d->host.local6);
 	udp_free(d->udp);
 	netlink_free(d->netlink);
 	if (d->tun >= 0)

@@ -9,20 +9,10 @@
 #define LOOK_MS 60000 /* at the network, even if nothing was heard of it */
 #define PAUSE_MS 200  /* between two looks at a network that changes */
 
-static void choose_source(struct daemon *d)
-{
-	d->source = in6addr_any;
-	for (__u32 i = 0; i < d->own.n6; i++)
-		if (addr6_kind(&d->own.v6[i]) == ADDR6_GLOBAL) {
-			d->source = d->own.v6[i];
-			return;
-		}
-}
-
 /* Proven clients stay: they are served again with the first packet after it is back. */
 static void look_at_service(struct daemon *d)
 {
-	const bool here = own_has4(&d->own, d->policy.service.addr);
+	const bool here = d->host.has_service;
 	const __u8 *a = (const __u8 *)&d->policy.service.addr;
 
 	if (here == !d->page->service_gone)
@@ -35,14 +25,26 @@ static void look_at_service(struct daemon *d)
 			 "can be reached until it is back (ip address add)", a[0], a[1], a[2], a[3]);
 }
 
+static void look_at_addresses(struct daemon *d)
+{
+	const bool was_cut = d->host.own_is_cut;
+
+	netlink_host(d->netlink, d->policy.service.addr, &d->host);
+	datapath_set_own(d->datapath, &d->host.own);
+	if (d->host.own_is_cut && !was_cut)
+		log_line(LOG_LEVEL_WARNING, "this host has more than %u IPv4 addresses that are not next to "
+			 "each other: clients that claim one of the others are not refused for it",
+			 ADDR4_SET_MAX);
+}
+
 static void look_at_links(struct daemon *d)
 {
 	struct nav_nic before[NAV_NICS];
-	struct netlink_vlans vlans;
+	struct nav_links links;
 
 	memcpy(before, d->page->nic, sizeof(before));
-	netlink_links(d->netlink, d->page->nic, d->page->n_nics, &vlans);
-	datapath_set_vlans(d->datapath, vlans.ifindex, vlans.tags, vlans.n);
+	netlink_links(d->netlink, d->page->nic, d->page->n_nics, &links);
+	datapath_set_links(d->datapath, &links);
 	for (__u32 i = 0; i < d->page->n_nics; i++) {
 		const struct nav_nic *nic = &d->page->nic[i];
 
@@ -61,9 +63,7 @@ void upkeep_look(struct daemon *d)
 	__u32 ifindex[NAV_NICS], n = 0;
 
 	look_at_links(d);
-	netlink_own(d->netlink, &d->own);
-	datapath_set_own(d->datapath, &d->own);
-	choose_source(d);
+	look_at_addresses(d);
 	look_at_service(d);
 	for (__u32 i = 0; i < d->page->n_nics; i++)
 		ifindex[n++] = d->page->nic[i].ifindex;

@@ -10,8 +10,9 @@
  *   remapped  struct remapped        hash        clients behind symmetric NATs, key: their address
  *   cookies   struct cookie_keys     one value   teredo.h; written by navalisd
  *   own       struct nav_own         one value   this host's addresses; written by navalisd
- *   vlans     __u32                  hash        VLAN interface of a NIC and tags; written by navalisd
- *   tagged    struct nav_tags        hash        the other way round
+ *   ports     struct nav_port        array       of each NIC slot; written by navalisd
+ *   vlans     struct nav_port        hash        VLAN interface of a NIC and tags; written by navalisd
+ *   tagged    struct nav_tags        hash        the other way round, by ifindex
  *   counters  struct nav_count       per CPU     index nic * NAV_COUNTERS + counter; written by XDP
  *   daemon    struct nav_daemon      one value   mmapable; navalisd's own figures
  *   link_N    the pinned bpf_link of NIC slot N
@@ -29,12 +30,12 @@
 #include "table.h"
 #include "teredo.h"
 
-#define NAV_ABI 2
+#define NAV_ABI 3
 #define NAV_MAGIC 0x6e617661 /* «nava» */
 
 #define NAV_NICS 8    /* NICs of one instance */
 #define NAV_SERVED 16 /* served prefixes */
-#define NAV_OWN 64    /* of each family */
+#define NAV_MACS 4    /* of one interface: its own, and those of macvlan interfaces above it (VRRP) */
 #define NAV_VLANS 256 /* VLAN interfaces above our NICs */
 #define NAV_NEIGHS 16 /* next hops that the kernel is asked to keep resolved */
 
@@ -88,13 +89,13 @@ struct remapped {
 };
 
 /*
- * This host's addresses. Not written in one step: a reader may for a moment see a mixture, which is
- * why XDP only ever uses them to name a drop that the slow path would decide on as well.
+ * This host's IPv4 addresses, and the broadcast addresses of its networks: nothing that embeds one
+ * is to be sent to either (RFC 4380 5.2.4). Not written in one step: a reader may for a moment see
+ * a mixture, which is why XDP only ever uses them to name a drop that the slow path would decide on
+ * as well.
  */
 struct nav_own {
-	__u32 n4, n6;
-	__be32 v4[NAV_OWN];
-	struct in6_addr v6[NAV_OWN];
+	struct addr4_set v4;
 };
 
 /* A VLAN tag as it lies in the frame: ETH_P_8021Q or ETH_P_8021AD, and the identifier alone. */
@@ -107,6 +108,19 @@ struct nav_tags {
 	__u32 nic;
 	struct nav_tag tag[2];
 };
+
+/* Whose frames are ours: the kernel, too, takes those alone that are addressed to the interface. */
+struct nav_port {
+	__u64 mac[NAV_MACS]; /* mac_word(); unused ones repeat the first */
+	__u32 ifindex, pad;
+};
+
+PURE bool nav_port_has(const struct nav_port *p, __u64 mac)
+{
+	_Static_assert(NAV_MACS == 4, "one term for each");
+
+	return mac == p->mac[0] || mac == p->mac[1] || mac == p->mac[2] || mac == p->mac[3];
+}
 
 /* One counter of the XDP program. */
 struct nav_count {

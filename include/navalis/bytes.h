@@ -26,6 +26,13 @@
 
 #define PURE static inline __attribute__((always_inline, unused))
 
+/* A function that the verifier walks once, and not once for each way to get there. */
+#ifdef __bpf__
+#define ONCE __attribute__((noinline))
+#else
+#define ONCE static inline
+#endif
+
 #ifdef __CHECKER__
 #define NAV_FORCE __attribute__((force))
 #else
@@ -55,6 +62,19 @@ PURE __u64 load64(const void *p)
 	__u64 v;
 
 	memcpy(&v, p, sizeof(v));
+	return v;
+#endif
+}
+
+/* A MAC address as a number, for comparisons alone. */
+PURE __u64 mac_word(const __u8 *mac)
+{
+#ifdef __bpf__
+	return *(const __u32 *)mac | (__u64)*(const __u16 *)(mac + 4) << 32;
+#else
+	__u64 v = 0;
+
+	memcpy(&v, mac, 6);
 	return v;
 #endif
 }

@@ -12,7 +12,7 @@
 
 struct relay {
 	const struct nav_config *policy;
-	const struct nav_own *own;
+	const struct host *host;
 	struct table *table;
 	const struct cookie_keys *keys;
 	struct remaps remaps;
@@ -69,7 +69,7 @@ static void hold_table(struct relay *r)
 		}
 }
 
-int relay_new(const struct nav_config *policy, const struct nav_own *own, struct table *table,
+int relay_new(const struct nav_config *policy, const struct host *host, struct table *table,
 	      const struct cookie_keys *keys, const struct remap_ops *remap,
 	      const struct relay_settings *set, __u64 seed, struct relay_time now, struct relay **ret)
 {
@@ -78,7 +78,7 @@ int relay_new(const struct nav_config *policy, const struct nav_own *own, struct
 
 	if (!r)
 		return -ENOMEM;
-	*r = (struct relay){ .policy = policy, .own = own, .table = table, .keys = keys };
+	*r = (struct relay){ .policy = policy, .host = host, .table = table, .keys = keys };
 	while (slots < table->max * 2)
 		slots *= 2;
 	if (peers_new(set->pending, set->queue_bytes, seed, &r->peers) ||
@@ -319,7 +319,7 @@ void relay_from_native(struct relay *r, const void *pkt, size_t len, struct rela
 		refuse(out, R_NATIVE_LENGTH);
 		return;
 	}
-	out->reason = policy_native_src(r->policy, r->own, &ip6->saddr);
+	out->reason = policy_native_src(r->policy, &r->host->own, &ip6->saddr);
 	if (out->reason != R_NONE)
 		return;
 	len = sizeof(*ip6) + HOST16(ip6->payload_len);
@@ -328,7 +328,7 @@ void relay_from_native(struct relay *r, const void *pkt, size_t len, struct rela
 		*out = (struct relay_out){ R_ENCAP, RELAY_SEND, pkt, len, .to = p.at };
 		return;
 	}
-	out->reason = policy_client(r->policy, r->own, &ip6->daddr);
+	out->reason = policy_client(r->policy, &r->host->own, &ip6->daddr);
 	if (out->reason != R_NONE)
 		return;
 	unproven(r, &ip6->daddr, EV_NATIVE, &ip6->saddr, pkt, len, now, out);
@@ -392,7 +392,7 @@ static enum reason put_into_map(struct relay *r, const struct in6_addr *client,
 	const struct remapped m = { from, stamp_of(now.units) };
 
 	/* the endpoint that was seen has to pass what the embedded one did */
-	if (addr4_set_has(&r->policy->refused, from.addr) || own_has4(r->own, from.addr))
+	if (addr4_set_has(&r->policy->refused, from.addr) || own_has4(&r->host->own, from.addr))
 		return R_CLIENT_REFUSED;
 	if (remaps_set(&r->remaps, client, &m, now.ms))
 		return R_TABLE_FULL;
@@ -475,7 +475,7 @@ static void bubble_came(struct relay *r, const struct ipv6hdr *ip6, struct cur r
 	}
 	out->reason = teredo_trailers(rest);
 	if (out->reason == R_NONE)
-		out->reason = policy_client(r->policy, r->own, client);
+		out->reason = policy_client(r->policy, &r->host->own, client);
 	if (out->reason != R_NONE)
 		return;
 	if (!right) {
@@ -536,22 +536,14 @@ static bool has_routing_0(const struct ipv6hdr *ip6)
 	return false;
 }
 
-static bool own_has6(const struct nav_own *own, const struct in6_addr *a)
-{
-	for (__u32 i = 0; i < own->n6 && i < NAV_OWN; i++)
-		if (in6_equal(&own->v6[i], a))
-			return true;
-	return false;
-}
-
 /* Where a client's packet may go, beside what the XDP program decides. */
 static enum reason native_dst(const struct relay *r, const struct ipv6hdr *ip6)
 {
 	if (has_routing_0(ip6))
 		return R_INNER_ROUTING;
-	if (!r->policy->local_services && own_has6(r->own, &ip6->daddr))
+	if (!r->policy->local_services && host_has6(r->host, &ip6->daddr))
 		return R_DST_LOCAL;
-	return policy_native_dst(r->policy, r->own, &ip6->daddr);
+	return policy_native_dst(r->policy, &r->host->own, &ip6->daddr);
 }
 
 void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 from, __u8 tos,
@@ -584,7 +576,7 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 	if (direct) {
 		stamp_proven(r, &ip6->saddr, &p, stamp);
 	} else if (r->policy->admission_rfc) { /* wherever the packet wants to go, as for the proven */
-		out->reason = policy_client(r->policy, r->own, &ip6->saddr);
+		out->reason = policy_client(r->policy, &r->host->own, &ip6->saddr);
 		if (out->reason == R_NONE)
 			unproven(r, &ip6->saddr, EV_WEAK, NULL, pkt, len, now, out);
 		if (out->reason != R_NONE)
@@ -607,7 +599,7 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 		out->len = len;
 		return;
 	}
-	out->reason = policy_client(r->policy, r->own, &ip6->saddr);
+	out->reason = policy_client(r->policy, &r->host->own, &ip6->saddr);
 	if (out->reason == R_NONE)
 		unproven(r, &ip6->saddr, EV_DATA, NULL, pkt, len, now, out);
 }
@@ -835,7 +827,7 @@ static bool not_admitted(void *data, const struct in6_addr *client, struct endpo
 {
 	const struct relay *r = data;
 
-	return policy_client(r->policy, r->own, client) != R_NONE ||
+	return policy_client(r->policy, &r->host->own, client) != R_NONE ||
 	       addr4_set_has(&r->policy->refused, at.addr);
 }
 

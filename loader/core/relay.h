@@ -6,6 +6,7 @@
 #ifndef NAVALISD_RELAY_H
 #define NAVALISD_RELAY_H
 
+#include "core/host.h"
 #include "core/peers.h"
 #include "core/remapped.h"
 #include "core/table.h"
@@ -49,10 +50,10 @@ struct relay_settings {
 struct relay;
 
 /*
- * All pointers are the caller's and outlive the relay: policy and own may change between calls;
+ * All pointers are the caller's and outlive the relay: policy and host may change between calls;
  * keys holds valid keys at any time. seed: random.
  */
-int relay_new(const struct nav_config *policy, const struct nav_own *own, struct table *table,
+int relay_new(const struct nav_config *policy, const struct host *host, struct table *table,
 	      const struct cookie_keys *keys, const struct remap_ops *remap,
 	      const struct relay_settings *settings, __u64 seed, struct relay_time now,
 	      struct relay **ret);

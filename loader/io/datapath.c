@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The lock, the folder of pins, and the maps in it. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -20,7 +21,7 @@
 
 /* The maps that outlive the daemon, in the order of enum pinned_map. */
 static const char *const pinned[N_PINNED] = {
-	"meta", "clients", "remapped", "cookies", "own", "vlans", "tagged", "counters", "daemon",
+	"meta", "clients", "remapped", "cookies", "own", "ports", "vlans", "tagged", "counters", "daemon",
 };
 
 /* What libbpf says, the verifier's reasons among it, is for those who debug. */
@@ -52,6 +53,28 @@ static int take_lock(struct datapath *d, const char *instance, struct error *e)
 	return 0;
 }
 
+/*
+ * An earlier start may have run under another user (by hand as root, then the unit). Whoever has the
+ * right makes all of it his own; whoever has not finds out when he opens the maps.
+ */
+static int own_folder(const struct datapath *d, struct error *e)
+{
+	int folder = open(d->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = folder < 0 ? NULL : fdopendir(folder);
+	struct dirent *entry;
+
+	if (!dir)
+		return error_set(e, -errno, "folder %s: %s", d->folder, strerror(errno));
+	if (!fchown(folder, geteuid(), getegid()))
+		fchmod(folder, 0700);
+	while ((entry = readdir(dir)))
+		if (*entry->d_name != '.' &&
+		    fchownat(folder, entry->d_name, geteuid(), getegid(), AT_SYMLINK_NOFOLLOW))
+			break;
+	closedir(dir);
+	return 0;
+}
+
 static int make_folder(struct datapath *d, struct error *e)
 {
 	struct statfs fs;
@@ -60,7 +83,7 @@ static int make_folder(struct datapath *d, struct error *e)
 		return error_set(e, -ENOENT, "no BPF file system: mount -t bpf bpf " BPFFS);
 	if (mkdir(d->folder, 0700) && errno != EEXIST)
 		return error_set(e, -errno, "folder %s: %s", d->folder, strerror(errno));
-	return 0;
+	return own_folder(d, e);
 }
 
 static void pin_path(const struct datapath *d, const char *name, char *path, size_t size)
@@ -158,6 +181,10 @@ static int adopt(struct datapath *d, __u32 buckets, const char *instance, struct
 	struct bpf_map_info info = { 0 };
 	__u32 zero = 0, len = sizeof(info);
 
+	for (size_t i = 0; i < N_PINNED; i++)
+		if (d->map[i] < 0)
+			return error_set(e, -EPROTO, "map %s is missing in %s: navalisctl --instance %s detach "
+					 "removes the others", pinned[i], d->folder, instance);
 	if (bpf_obj_get_info_by_fd(d->map[META], &info, &len) || info.value_size != sizeof(d->meta))
 		return other_layout(d, pinned[META], instance, e);
 	if (bpf_map_lookup_elem(d->map[META], &zero, &d->meta))
@@ -206,6 +233,8 @@ static int make_maps(struct datapath *d, __u32 buckets, struct error *e)
 		pin_path(d, pinned[i], path, sizeof(path));
 		unlink(path);
 		err = bpf_map__pin(m, path);
+		if (d->map[i] >= 0) /* of a start that was cut short */
+			close(d->map[i]);
 		d->map[i] = fcntl(bpf_map__fd(m), F_DUPFD_CLOEXEC, 3);
 	}
 	if (err)
@@ -222,11 +251,25 @@ static void *map_memory(int fd, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* Only what is not there at all may be made anew: a table that cannot be opened is full of clients. */
+static int open_maps(struct datapath *d, struct error *e)
+{
+	char path[96];
+
+	for (size_t i = 0; i < N_PINNED; i++) {
+		pin_path(d, pinned[i], path, sizeof(path));
+		d->map[i] = bpf_obj_get(path);
+		if (d->map[i] < 0 && errno != ENOENT)
+			return error_set(e, -errno, "map %s cannot be opened: %s%s", path, strerror(errno),
+					 errno == EACCES ? " (it belongs to another user: chown -R)" : "");
+	}
+	return 0;
+}
+
 int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 {
 	struct datapath *d = calloc(1, sizeof(*d));
 	__u32 buckets = buckets_for(c->max_clients);
-	char path[96];
 	int err;
 
 	if (!d)
@@ -239,22 +282,12 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 	err = take_lock(d, c->instance, e);
 	if (!err)
 		err = make_folder(d, e);
-	if (!err) {
-		for (size_t i = 0; i < N_PINNED; i++) {
-			pin_path(d, pinned[i], path, sizeof(path));
-			d->map[i] = bpf_obj_get(path);
-			if (d->map[i] < 0)
-				break;
-		}
-		if (d->map[META] < 0) {
-			err = make_maps(d, buckets, e);
-		} else if (d->map[N_PINNED - 1] < 0) {
-			err = error_set(e, -EPROTO, "maps are missing in %s: navalisctl --instance %s "
-					"detach removes the others", d->folder, c->instance);
-		} else {
-			err = adopt(d, buckets, c->instance, e);
-		}
-	}
+	if (!err)
+		err = open_maps(d, e);
+	if (!err && d->map[META] < 0)
+		err = make_maps(d, buckets, e);
+	else if (!err)
+		err = adopt(d, buckets, c->instance, e);
 	if (!err) {
 		d->buckets = map_memory(d->map[CLIENTS], (size_t)buckets * sizeof(struct bucket));
 		d->daemon = map_memory(d->map[DAEMON], sizeof(struct nav_daemon));
@@ -347,10 +380,12 @@ static void set_hash(int map, const void *keys, size_t key_size, const void *val
 	}
 }
 
-void datapath_set_vlans(struct datapath *d, const __u32 *ifindex, const struct nav_tags *tags, __u32 n)
+void datapath_set_links(struct datapath *d, const struct nav_links *l)
 {
-	set_hash(d->map[VLANS], tags, sizeof(*tags), ifindex, sizeof(*ifindex), n);
-	set_hash(d->map[TAGGED], ifindex, sizeof(*ifindex), tags, sizeof(*tags), n);
+	for (__u32 slot = 0; slot < NAV_NICS; slot++)
+		bpf_map_update_elem(d->map[PORTS], &slot, &l->nic[slot], 0);
+	set_hash(d->map[VLANS], l->tags, sizeof(l->tags[0]), l->vlan, sizeof(l->vlan[0]), l->n_vlans);
+	set_hash(d->map[TAGGED], l->ifindex, sizeof(l->ifindex[0]), l->tags, sizeof(l->tags[0]), l->n_vlans);
 }
 
 static bool remap_find(void *data, const struct in6_addr *client, struct remapped *ret)

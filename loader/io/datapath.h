@@ -43,8 +43,16 @@ int datapath_set_own(struct datapath *d, const struct nav_own *own);
 int datapath_get_cookies(struct datapath *d, struct cookie_keys *keys);
 int datapath_set_cookies(struct datapath *d, const struct cookie_keys *keys);
 
-/* The VLAN interfaces above our NICs: ifindex[i] stands for tags[i]. */
-void datapath_set_vlans(struct datapath *d, const __u32 *ifindex, const struct nav_tags *tags, __u32 n);
+/* Our NICs by their slots, and the VLAN interfaces above them: ifindex[i] stands for tags[i]. */
+struct nav_links {
+	struct nav_port nic[NAV_NICS]; /* ifindex 0: not there */
+	struct nav_port vlan[NAV_VLANS];
+	struct nav_tags tags[NAV_VLANS];
+	__u32 ifindex[NAV_VLANS];
+	__u32 n_vlans;
+};
+
+void datapath_set_links(struct datapath *d, const struct nav_links *links);
 
 /* The map of remapped clients, for the relay; data is the datapath. */
 struct remap_ops datapath_remap(struct datapath *d);

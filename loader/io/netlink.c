@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "io/netlink.h"
 
 #define BUFFER 8192
@@ -236,43 +237,110 @@ int netlink_route(struct netlink *nl, const char *tun, struct error *e)
 			 "ip -6 route del 2001::/32 dev %s metric %u", name, name, NAV_ROUTE_METRIC);
 }
 
-static void add4(struct nav_own *own, __be32 addr)
+/* What is found while a dump goes on; on an error the daemon's own stays as it is. */
+struct finding {
+	struct host host;
+	struct prefix4 *v4;
+	__u32 n_v4;
+	__be32 service;
+	bool failed;
+};
+
+/* A list grows by doubling, whenever its length is a power of two. */
+static void *one_more(void *list, __u32 n, size_t size, struct finding *f)
 {
-	for (__u32 i = 0; i < own->n4; i++)
-		if (own->v4[i] == addr)
-			return;
-	if (own->n4 < NAV_OWN)
-		own->v4[own->n4++] = addr;
+	void *grown = n & (n - 1) ? list : reallocarray(list, n ? 2 * n : 1, size);
+
+	f->failed |= !grown;
+	return grown ? grown : list;
+}
+
+static void add4(struct finding *f, __be32 addr)
+{
+	f->v4 = one_more(f->v4, f->n_v4, sizeof(*f->v4), f);
+	if (!f->failed)
+		f->v4[f->n_v4++] = (struct prefix4){ addr, 32 };
 }
 
 static int on_address(const struct nlmsghdr *h, void *data)
 {
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(h);
-	struct nav_own *own = data;
+	struct finding *f = data;
+	struct in6_addr *source = &f->host.source;
 	const struct nlattr *a;
-	__u8 type;
 
 	mnl_attr_for_each(a, h, sizeof(*ifa)) {
-		type = mnl_attr_get_type(a);
+		const __u8 type = (__u8)mnl_attr_get_type(a);
+		const void *addr = mnl_attr_get_payload(a);
+
+		if (ifa->ifa_family == AF_INET && type == IFA_LOCAL)
+			f->host.has_service |= mnl_attr_get_u32(a) == f->service;
 		if (ifa->ifa_family == AF_INET && (type == IFA_LOCAL || type == IFA_BROADCAST))
-			add4(own, mnl_attr_get_u32(a));
-		else if (ifa->ifa_family == AF_INET6 && type == IFA_ADDRESS && own->n6 < NAV_OWN)
-			memcpy(&own->v6[own->n6++], mnl_attr_get_payload(a), sizeof(own->v6[0]));
+			add4(f, mnl_attr_get_u32(a));
+		else if (ifa->ifa_family == AF_INET6 && type == IFA_ADDRESS &&
+			 addr6_kind(addr) == ADDR6_GLOBAL && addr6_kind(source) == ADDR6_UNSPECIFIED)
+			memcpy(source, addr, sizeof(*source));
 	}
 	return MNL_CB_OK;
 }
 
-int netlink_own(struct netlink *nl, struct nav_own *own)
+/* A route of the table local. */
+static int on_local(const struct nlmsghdr *h, void *data)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	struct prefix6 new = { .len = rt->rtm_dst_len };
+	struct finding *f = data;
+	const struct nlattr *a;
+
+	if (rt->rtm_type != RTN_LOCAL && rt->rtm_type != RTN_ANYCAST)
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, h, sizeof(*rt))
+		if (mnl_attr_get_type(a) == RTA_DST)
+			memcpy(&new.addr, mnl_attr_get_payload(a), sizeof(new.addr));
+	f->host.local6 = one_more(f->host.local6, f->host.n_local6, sizeof(new), f);
+	if (!f->failed)
+		f->host.local6[f->host.n_local6++] = new;
+	return MNL_CB_OK;
+}
+
+/* The kernel picks the table: the others may hold a million routes. */
+static int dump_local(struct netlink *nl, struct finding *f)
+{
+	char buf[BUFFER];
+	struct nlmsghdr *h = message(nl, buf, RTM_GETROUTE, NLM_F_DUMP);
+	struct rtmsg *rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt));
+	int fd = mnl_socket_get_fd(nl->ask), on = 1, off = 0, err;
+
+	rt->rtm_family = AF_INET6;
+	rt->rtm_table = RT_TABLE_LOCAL;
+	setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	err = talk(nl, h, on_local, f);
+	setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &off, sizeof(off));
+	return err;
+}
+
+int netlink_host(struct netlink *nl, __be32 service, struct host *host)
 {
 	char buf[BUFFER];
 	struct nlmsghdr *h = message(nl, buf, RTM_GETADDR, NLM_F_DUMP);
-	struct nav_own found = { 0 };
+	struct finding f = { .service = service };
 	int err;
 
 	mnl_nlmsg_put_extra_header(h, sizeof(struct ifaddrmsg));
-	err = talk(nl, h, on_address, &found);
+	err = talk(nl, h, on_address, &f);
 	if (!err)
-		*own = found;
+		err = dump_local(nl, &f);
+	if (!err && f.failed)
+		err = -ENOMEM;
+	if (!err) {
+		err = addr4_set_build(f.v4, f.n_v4, &f.host.own.v4);
+		f.host.own_is_cut = err == -ENOSPC;
+		err = f.host.own_is_cut ? 0 : err;
+	}
+	free(f.v4);
+	free(err ? f.host.local6 : host->local6);
+	if (!err)
+		*host = f.host;
 	return err;
 }
 
@@ -356,6 +424,15 @@ static int on_route(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
+/* What the kernel delivers to this host itself; an address brings some along. */
+static bool is_local_route(const struct nlmsghdr *h)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+
+	return (h->nlmsg_type == RTM_NEWROUTE || h->nlmsg_type == RTM_DELROUTE) &&
+	       rt->rtm_family == AF_INET6 && (rt->rtm_type == RTN_LOCAL || rt->rtm_type == RTN_ANYCAST);
+}
+
 int netlink_drain(struct netlink *nl)
 {
 	__u8 buf[BUFFER * 4] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -366,7 +443,9 @@ int netlink_drain(struct netlink *nl)
 		left = (int)n;
 		for (struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left);
 		     h = mnl_nlmsg_next(h, &left)) {
-			if (h->nlmsg_type == RTM_NEWROUTE)
+			if (is_local_route(h))
+				changed |= NETLINK_ADDRESSES;
+			else if (h->nlmsg_type == RTM_NEWROUTE)
 				on_route(h, &nl->gateways);
 			else if (h->nlmsg_type == RTM_NEWADDR || h->nlmsg_type == RTM_DELADDR)
 				changed |= NETLINK_ADDRESSES;
@@ -486,30 +565,28 @@ __u32 netlink_manage_gateways(struct netlink *nl, const __u32 *ifindex, __u32 n,
 
 /* ---- links --------------------------------------------------------------------------------- */
 
-/* All VLAN interfaces of the host, with the interface below each, which may be another one. */
+/* Those of the host's links that matter, with the interface below each, which may be another one. */
 struct links {
 	struct nav_nic *nic;
 	__u32 n_nics;
+	__u64 nic_mac[NAV_NICS];
 	struct one_vlan {
 		__u32 ifindex, below;
 		struct nav_tag tag;
+		__u64 mac;
 	} vlan[NAV_VLANS];
-	__u32 n_vlans;
+	struct one_macvlan {
+		__u32 below;
+		__u64 mac;
+	} macvlan[NAV_VLANS];
+	__u32 n_vlans, n_macvlans;
 };
 
-static void add_vlan(struct links *l, __u32 ifindex, __u32 below, const struct nlattr *info)
+static void add_vlan(struct links *l, struct one_vlan v, const struct nlattr *data)
 {
-	struct one_vlan v = { .ifindex = ifindex, .below = below };
-	const struct nlattr *a, *data = NULL;
-	bool is_vlan = false;
+	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, info) {
-		if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
-			is_vlan = !strcmp(mnl_attr_get_str(a), "vlan");
-		else if (mnl_attr_get_type(a) == IFLA_INFO_DATA)
-			data = a;
-	}
-	if (!is_vlan || !data || l->n_vlans == NAV_VLANS)
+	if (l->n_vlans == NAV_VLANS)
 		return;
 	mnl_attr_for_each_nested(a, data) {
 		if (mnl_attr_get_type(a) == IFLA_VLAN_ID)
@@ -520,25 +597,58 @@ static void add_vlan(struct links *l, __u32 ifindex, __u32 below, const struct n
 	l->vlan[l->n_vlans++] = v;
 }
 
+static void add_upper(struct links *l, __u32 ifindex, __u32 below, __u64 mac, const struct nlattr *info)
+{
+	const struct nlattr *a, *data = NULL;
+	const char *kind = "";
+
+	mnl_attr_for_each_nested(a, info) {
+		if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
+			kind = mnl_attr_get_str(a);
+		else if (mnl_attr_get_type(a) == IFLA_INFO_DATA)
+			data = a;
+	}
+	if (!strcmp(kind, "vlan") && data)
+		add_vlan(l, (struct one_vlan){ .ifindex = ifindex, .below = below, .mac = mac }, data);
+	else if (!strcmp(kind, "macvlan") && l->n_macvlans < NAV_VLANS)
+		l->macvlan[l->n_macvlans++] = (struct one_macvlan){ below, mac };
+}
+
 static int on_link(const struct nlmsghdr *h, void *data)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(h);
 	const struct nlattr *a, *info = NULL;
 	struct links *l = data;
 	__u32 below = 0;
+	__u64 mac = 0;
 
-	for (__u32 i = 0; i < l->n_nics; i++)
-		if (l->nic[i].ifindex == (__u32)ifi->ifi_index)
-			l->nic[i].down = (ifi->ifi_flags & (IFF_UP | IFF_RUNNING)) != (IFF_UP | IFF_RUNNING);
 	mnl_attr_for_each(a, h, sizeof(*ifi)) {
 		if (mnl_attr_get_type(a) == IFLA_LINKINFO)
 			info = a;
 		else if (mnl_attr_get_type(a) == IFLA_LINK)
 			below = mnl_attr_get_u32(a);
+		else if (mnl_attr_get_type(a) == IFLA_ADDRESS && mnl_attr_get_payload_len(a) == 6)
+			mac = mac_word(mnl_attr_get_payload(a));
 	}
+	for (__u32 i = 0; i < l->n_nics; i++)
+		if (l->nic[i].ifindex == (__u32)ifi->ifi_index) {
+			l->nic[i].down = (ifi->ifi_flags & (IFF_UP | IFF_RUNNING)) != (IFF_UP | IFF_RUNNING);
+			l->nic_mac[i] = mac;
+		}
 	if (info && below)
-		add_vlan(l, (__u32)ifi->ifi_index, below, info);
+		add_upper(l, (__u32)ifi->ifi_index, below, mac, info);
 	return MNL_CB_OK;
+}
+
+static struct nav_port port_of(const struct links *l, __u32 ifindex, __u64 mac)
+{
+	struct nav_port p = { .mac = { mac, mac, mac, mac }, .ifindex = ifindex };
+	__u32 n = 1;
+
+	for (__u32 i = 0; i < l->n_macvlans && n < NAV_MACS; i++)
+		if (l->macvlan[i].below == ifindex)
+			p.mac[n++] = l->macvlan[i].mac;
+	return p;
 }
 
 static bool strips_tags(const char *name)
@@ -572,27 +682,36 @@ static const struct one_vlan *vlan_of(const struct links *l, __u32 ifindex)
 	return NULL;
 }
 
-void netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct netlink_vlans *v)
+static void put_vlan(const struct links *l, const struct one_vlan *inner, struct nav_links *ret)
+{
+	const struct one_vlan *outer = vlan_of(l, inner->below);
+	const __u32 below = outer ? outer->below : inner->below, n = ret->n_vlans;
+	struct nav_nic *on = nic_of(l->nic, l->n_nics, below);
+
+	if (!on)
+		return;
+	on->strips = strips_tags(on->name);
+	ret->ifindex[n] = inner->ifindex;
+	ret->vlan[n] = port_of(l, inner->ifindex, inner->mac);
+	ret->tags[n] = (struct nav_tags){
+		below, { outer ? outer->tag : inner->tag, outer ? inner->tag : (struct nav_tag){ 0 } },
+	};
+	ret->n_vlans++;
+}
+
+void netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct nav_links *ret)
 {
 	struct links l = { .nic = nic, .n_nics = n };
 
 	dump(nl, RTM_GETLINK, AF_UNSPEC, on_link, &l);
-	v->n = 0;
-	for (__u32 i = 0; i < n; i++)
+	*ret = (struct nav_links){ .n_vlans = 0 };
+	for (__u32 i = 0; i < n; i++) {
 		nic[i].strips = 0;
-	for (__u32 i = 0; i < l.n_vlans; i++) {
-		const struct one_vlan *inner = &l.vlan[i], *outer = vlan_of(&l, inner->below);
-		__u32 below = outer ? outer->below : inner->below;
-		struct nav_nic *on = nic_of(nic, n, below);
-
-		if (!on)
-			continue;
-		on->strips = strips_tags(on->name);
-		v->ifindex[v->n] = inner->ifindex;
-		v->tags[v->n++] = (struct nav_tags){
-			below, { outer ? outer->tag : inner->tag, outer ? inner->tag : (struct nav_tag){ 0 } },
-		};
+		if (nic[i].ifindex)
+			ret->nic[i] = port_of(&l, nic[i].ifindex, l.nic_mac[i]);
 	}
+	for (__u32 i = 0; i < l.n_vlans; i++)
+		put_vlan(&l, &l.vlan[i], ret);
 }
 
 static bool sysctl_is_1(const char *path)

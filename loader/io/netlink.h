@@ -3,8 +3,9 @@
 #ifndef NAVALISD_NETLINK_H
 #define NAVALISD_NETLINK_H
 
+#include "core/host.h"
+#include "io/datapath.h"
 #include "log.h"
-#include "navalis/abi.h"
 
 struct netlink;
 
@@ -33,21 +34,11 @@ int netlink_route(struct netlink *nl, const char *tun, struct error *e);
 int netlink_blackhole(struct netlink *nl, struct error *e);
 void netlink_blackhole_undo(struct netlink *nl);
 
-/*
- * This host's addresses. The broadcast addresses of its IPv4 networks count as its own: nothing
- * that embeds one is to be sent to either (RFC 4380 5.2.4).
- */
-int netlink_own(struct netlink *nl, struct nav_own *own);
+/* Fills in all of it anew; its old list is freed. 0, or negative errno: it is as it was. */
+int netlink_host(struct netlink *nl, __be32 service, struct host *host);
 
-/* The VLAN interfaces above our NICs, one tag or two: ifindex[i] stands for tags[i]. */
-struct netlink_vlans {
-	__u32 ifindex[NAV_VLANS];
-	struct nav_tags tags[NAV_VLANS];
-	__u32 n;
-};
-
-/* Sets down and strips of each NIC, and finds the VLAN interfaces above them. */
-void netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct netlink_vlans *v);
+/* Sets down and strips of each NIC, and finds the VLAN interfaces above them, one tag or two. */
+void netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct nav_links *ret);
 
 /*
  * Asks the kernel to keep the gateways of all routes through these NICs resolved, so that XDP finds

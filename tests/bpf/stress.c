@@ -207,6 +207,12 @@ static void load(void)
 	if (navalis_bpf__load(skel) ||
 	    bpf_map__update_elem(skel->maps.own, &zero, sizeof(zero), &own, sizeof(own), 0))
 		exit(1);
+	for (__u32 slot = 0; slot < 2; slot++) {
+		const __u64 mac = 0x020202020202;
+		const struct nav_port port = { { mac, mac, mac, mac }, slot ? nic6 : nic4, 0 };
+
+		bpf_map__update_elem(skel->maps.ports, &slot, sizeof(slot), &port, sizeof(port), 0);
+	}
 }
 
 int main(int argc, char **argv)

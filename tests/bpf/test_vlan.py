@@ -8,7 +8,7 @@ import pytest
 from test_decap import NATIVE, TEREDO, frame, inner
 from test_encap import frame as native
 from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, UDP, address
-from xdp import PASS, PORT, REDIRECT, SERVICE
+from xdp import MACS, PASS, PORT, REDIRECT, SERVICE
 
 Q, AD = 0x8100, 0x88A8
 
@@ -73,6 +73,29 @@ def test_a_tag_that_stands_for_nothing_here_is_somebody_else_s(x, tags):
 
 def test_the_tags_belong_to_their_nic(x):
     x.expect(tagged(native(dst=TEREDO), (AD, 100)), PASS, "NOT_OURS", nic="v6")
+
+
+FRAMES = {"untagged": ((), "v4"), "tagged": (((AD, 100),), "v4.s")}
+
+
+@pytest.mark.parametrize("which", FRAMES)
+def test_frames_to_another_mac_address_are_somebody_else_s(x, which):
+    tags, dev = FRAMES[which]
+    slot = 0 if not tags else struct.pack("=I", x.ifindex["v4"]) + struct.pack(">HHHH", *tags[0], 0, 0)
+    ours = [MACS["v4"], "00:00:5e:00:01:07", "02:00:00:aa:00:04", "02:00:00:00:aa:04"]
+    f = tagged(frame(), *tags)
+    x.port(slot, dev, *ours)
+    try:
+        for mac in ours:
+            x.expect(bytes.fromhex(mac.replace(":", "")) + f[6:], REDIRECT, "DECAP")
+        for byte in range(6):  # no byte is without meaning
+            wrong = bytearray(bytes.fromhex(ours[byte % 4].replace(":", "")))
+            wrong[byte] ^= 2
+            x.expect(bytes(wrong) + f[6:], PASS, "NOT_OURS")
+        for mac in ("ffffffffffff", "333300000001", "01005e000001", "000000000000", "02000000de01"):
+            x.expect(bytes.fromhex(mac) + f[6:], PASS, "NOT_OURS")
+    finally:
+        x.port(slot, dev, MACS["v4"])
 
 
 def test_every_truncation_of_a_tagged_frame_is_refused(x):

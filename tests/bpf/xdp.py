@@ -103,8 +103,11 @@ class Xdp:
         self.loaded = self.ask(op="load", cfg=config(self.nics, **settings).hex(), buckets=BUCKETS, remapped=16,
                                attach=self.nics)
         self.put("cookies", 0, (KEYS[0] + KEYS[1]).ljust(40, b"\0"))
-        own = struct.pack("<II", len(own4), 0) + b"".join(v4(a) for a in own4)
-        self.put("own", 0, own.ljust(8 + 64 * 4 + 64 * 16, b"\0"))
+        ranges = sorted(int.from_bytes(v4(a), "big") for a in own4)
+        own = struct.pack("<II", len(own4), 0) + b"".join(struct.pack("<II", a, a) for a in ranges)
+        self.put("own", 0, own.ljust(8 + 1024 * 8, b"\0"))
+        for slot, dev in enumerate(("v4", "v6")):
+            self.port(slot, dev, MACS[dev])
         return self
 
     def put(self, name, key, value):
@@ -141,14 +144,20 @@ class Xdp:
 
     def add_remapped(self, client, addr, port, age=0):
         self.put("remapped", v6(client), v4(addr) + struct.pack(">H", port) + b"\0\0" +
-                 struct.pack("<II", self.stamp(age), 0))
+                 struct.pack("<I", self.stamp(age)))
+
+    def port(self, slot, dev, *macs):
+        """What navalisd tells the program of a NIC (by its slot) or a VLAN interface (by its tags): whose frames are ours."""
+        words = b"".join(bytes.fromhex(m.replace(":", "")) + b"\0\0" for m in (list(macs) + [macs[0]] * 3)[:4])
+        value = words + struct.pack("=II", self.ifindex[dev], 0)
+        self.put("ports" if isinstance(slot, int) else "vlans", slot, value)
 
     def vlan(self, dev, nic, *tags):
         """What navalisd tells the program of a VLAN interface: both maps."""
         value = struct.pack("=I", self.ifindex[nic]) + b"".join(struct.pack(">HH", *t) for t in tags)
         value = value.ljust(12, b"\0")
         self.put("tagged", self.ifindex[dev], value)
-        self.put("vlans", value, struct.pack("=I", self.ifindex[dev]))
+        self.port(value, dev, MACS[nic])
 
     def run(self, frame, nic="v4", linear=0):
         """Returns (action, reason, frame out); checks that exactly one verdict was counted."""

@@ -12,7 +12,8 @@ static const struct table_seed seed = { { 1, 3, 5 } };
 
 struct fixture {
 	struct nav_config policy;
-	struct nav_own own;
+	struct host host;
+	struct prefix6 local6[2];
 	struct table table;
 	struct bucket memory[64];
 	struct cookie_keys keys;
@@ -75,11 +76,15 @@ static struct fixture *make(struct relay_settings limits, __u32 max)
 	f->policy = (struct nav_config){ .service = ep("8.0.2.1", 3545), .mtu = 1280, .life = 117, .reproof = 78 };
 	f->policy.bubble_prefix = load64(in6("fe80::").s6_addr);
 	f->policy.refused = (struct addr4_set){ .n = 1, .range = { { 0x0a000000, 0x0affffff } } };
-	f->own = (struct nav_own){ .n4 = 1, .n6 = 1, .v4 = { in4("8.0.2.1") }, .v6 = { in6("2a00:1::1") } };
+	f->local6[0] = (struct prefix6){ in6("2a00:1::1"), 128 };
+	f->local6[1] = (struct prefix6){ in6("2a00:77::"), 32 };
+	f->host = (struct host){ .local6 = f->local6, .n_local6 = 2 };
+	f->host.own.v4.n = 1;
+	f->host.own.v4.range[0] = (struct addr4_range){ HOST32(in4("8.0.2.1")), HOST32(in4("8.0.2.1")) };
 	f->keys.key[0].k[0] = 7;
 	f->now = (struct relay_time){ 1000000, 100000 };
 	assert_int_equal(table_init(&f->table, f->memory, 64, &seed, max, f->now.ms), 0);
-	assert_int_equal(relay_new(&f->policy, &f->own, &f->table, &f->keys, &ops, &limits, 1, f->now, &f->relay), 0);
+	assert_int_equal(relay_new(&f->policy, &f->host, &f->table, &f->keys, &ops, &limits, 1, f->now, &f->relay), 0);
 	return f;
 }
 
@@ -678,7 +683,7 @@ static void rfc4380_5_4_2_destinations_of_clients(void **st)
 	} v[] = {
 		{ "::1", R_DST_UNSPECIFIED }, { "ff02::1", R_DST_MULTICAST }, { "fe80::1", R_DST_LINK_LOCAL },
 		{ "fd00::1", R_DST_SITE }, { "2001:0:800:101::1", R_DST_TEREDO }, { "2002:800:201::1", R_DST_OWN_TUNNEL },
-		{ "2a00:1::1", R_DST_LOCAL }, { "2a00:f::1", R_DECAP },
+		{ "2a00:1::1", R_DST_LOCAL }, { "2a00:77::beef", R_DST_LOCAL }, { "2a00:f::1", R_DECAP },
 	};
 	struct fixture *f = *st;
 	struct in6_addr c = client();

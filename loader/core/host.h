@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* This host, as far as packets are about it. */
+#ifndef NAVALISD_HOST_H
+#define NAVALISD_HOST_H
+
+#include "navalis/abi.h"
+
+struct host {
+	struct nav_own own;      /* shared with the data path */
+	struct prefix6 *local6;  /* what the kernel delivers to this host itself: addresses, anycast */
+	__u32 n_local6;          /* addresses, prefixes that were made local; owned by whoever fills it */
+	struct in6_addr source;  /* of ICMPv6 errors; unspecified: there is none */
+	bool has_service;        /* the service address is one of its own */
+	bool own_is_cut;         /* it has more IPv4 addresses than struct nav_own has room for */
+};
+
+static inline bool host_has6(const struct host *h, const struct in6_addr *a)
+{
+	for (__u32 i = 0; i < h->n_local6; i++)
+		if (prefix6_has(&h->local6[i], a))
+			return true;
+	return false;
+}
+
+#endif
