@@ -4,6 +4,9 @@ import json
 import os
 import re
 import struct
+import subprocess
+
+import pytest
 
 from lab import BUILD, ROOT, Navalis, fresh_native
 from pinned import Table, table_hash, v6
@@ -70,44 +73,78 @@ def test_uninstall_detaches_every_instance_that_nobody_runs(lab):
         assert not os.path.exists("/sys/fs/bpf/" + relay.instance) and "xdp" not in lab.relay.run("ip link").stdout
 
 
-def test_unprivileged_daemon_with_three_capabilities(lab):
+@pytest.fixture
+def open_to_all(lab):
+    """What the unit and udev see to, for a daemon that is not root."""
+    os.makedirs("/run/navalis", exist_ok=True)
+    modes = {p: os.stat(p).st_mode & 0o7777 for p in ("/sys/fs/bpf", "/run/navalis", "/dev/net/tun")}
+    os.chmod("/sys/fs/bpf", modes["/sys/fs/bpf"] | 0o111)
+    os.chmod("/run/navalis", 0o1777)
+    os.chmod("/dev/net/tun", 0o666)
+    os.chmod(lab.dir, 0o755)
+    yield
+    for path, mode in modes.items():
+        os.chmod(path, mode)
+
+
+def test_pins_of_another_user_are_never_replaced(lab, open_to_all):
+    """Once by hand as root, then by the unit, and back: whoever cannot open the table leaves it as it is."""
+    instance = "nvt4%d" % os.getpid()
+    folder, lock = "/sys/fs/bpf/" + instance, "/run/navalis/%s.lock" % instance
+    c, native = lab.clients[0], fresh_native()
+    with Navalis(lab, "native", instance=instance) as relay:
+        assert lab.native.ping(c.address, src=native)[1] == 1
+        Table(instance).fill(100)
+
+        def live():
+            return relay.json("status", "--no-rates")["clients"]["live"]
+        before = live()
+        assert before >= 100
+        relay.stop()
+        for path in (folder, lock):
+            os.chown(path, 65534, 65534)
+        relay.wrap = HARDENED
+        with pytest.raises(RuntimeError, match="cannot be opened: Permission denied .it belongs to another user: chown -R"):
+            relay.start()
+        assert live() == before
+        subprocess.run(["chown", "-R", "65534:65534", folder], check=True)  # as the unit does it
+        relay.start()
+        assert live() == before and lab.native.ping(c.address, src=native)[1] == 1
+        relay.stop()
+        relay.wrap = []
+        relay.start()  # root takes what it needs
+        assert live() == before and lab.native.ping(c.address, src=native)[1] == 1
+        assert {os.stat(os.path.join(folder, f)).st_uid for f in [".", *os.listdir(folder)]} == {0}
+
+
+def test_unprivileged_daemon_with_three_capabilities(lab, open_to_all):
     """As the unit runs it: another user, who owns the folder of pins and /run/navalis is open to him."""
     instance = "nvt3%d" % os.getpid()
     folder = "/sys/fs/bpf/" + instance
-    os.makedirs("/run/navalis", exist_ok=True)
-    modes = {p: os.stat(p).st_mode & 0o7777 for p in ("/sys/fs/bpf", "/run/navalis", "/dev/net/tun")}
     os.mkdir(folder, 0o700)
     os.chown(folder, 65534, 65534)
-    os.chmod("/sys/fs/bpf", modes["/sys/fs/bpf"] | 0o111)
-    os.chmod("/run/navalis", 0o1777)
-    os.chmod("/dev/net/tun", 0o666)  # as udev makes it
-    os.chmod(lab.dir, 0o755)
-    try:
-        relay = Navalis(lab, "native", instance=instance, start=False)
-        relay.wrap = HARDENED
-        with relay:
-            c, native = lab.clients[0], fresh_native()
-            for _ in range(2):
-                relay.start()
-                with open("/proc/%d/status" % relay.process.pid) as f:
-                    status = f.read()
-                assert re.search(r"Uid:\t65534\t65534", status) and "CapEff:\t000000c000001000" in status
-                assert lab.native.ping(c.address, src=native, count=2)[1] == 2
-                assert relay.json("clients")["clients"]
-                # an attach that fails is undone, with no CAP_SYS_ADMIN to look for the old program
-                with open(relay.conf) as f:
-                    good = f.read()
-                with open(relay.conf, "w") as f:
-                    f.write(good.replace("interfaces = v4 v6", "interfaces = v4 v6 lo"))
-                assert relay.ctl("reload", check=False).returncode == 1
-                with open(relay.conf, "w") as f:
-                    f.write(good.replace("mode = native", "mode = generic"))
-                assert relay.ctl("reload").returncode == 0
-                with open(relay.conf, "w") as f:
-                    f.write(good)
-                assert relay.ctl("reload").returncode == 0
-                assert lab.native.ping(c.address, src=native, count=2)[1] == 2
-                relay.stop()
-    finally:
-        for path, mode in modes.items():
-            os.chmod(path, mode)
+    relay = Navalis(lab, "native", instance=instance, start=False)
+    relay.wrap = HARDENED
+    with relay:
+        c, native = lab.clients[0], fresh_native()
+        for _ in range(2):
+            relay.start()
+            with open("/proc/%d/status" % relay.process.pid) as f:
+                status = f.read()
+            assert re.search(r"Uid:\t65534\t65534", status) and "CapEff:\t000000c000001000" in status
+            assert lab.native.ping(c.address, src=native, count=2)[1] == 2
+            assert relay.json("clients")["clients"]
+            # an attach that fails is undone, with no CAP_SYS_ADMIN to look for the old program
+            with open(relay.conf) as f:
+                good = f.read()
+            with open(relay.conf, "w") as f:
+                f.write(good.replace("interfaces = v4 v6", "interfaces = v4 v6 lo"))
+            assert relay.ctl("reload", check=False).returncode == 1
+            with open(relay.conf, "w") as f:
+                f.write(good.replace("mode = native", "mode = generic"))
+            assert relay.ctl("reload").returncode == 0
+            with open(relay.conf, "w") as f:
+                f.write(good)
+            assert relay.ctl("reload").returncode == 0
+            assert lab.native.ping(c.address, src=native, count=2)[1] == 2
+            relay.stop()
