@@ -117,6 +117,8 @@ static void each_second(struct daemon *d, struct relay_time now)
 /* Soon after a change, but not for each of a thousand. */
 static void look_if_changed(struct daemon *d, struct relay_time now)
 {
+	if (netlink_gateways_due(d->netlink))
+		d->network_changed |= NETLINK_GATEWAYS;
 	if (now.ms < d->look_ms && (!d->network_changed || now.ms - d->looked_ms < PAUSE_MS))
 		return;
 	if (d->network_changed & NETLINK_LINKS)

@@ -216,3 +216,60 @@ def test_an_interface_is_deleted_and_made_anew(lab, relay, traffic, dev):
     traffic.again()  # by the daemon, until the program is there again
     assert nic(relay, dev)["state"] == "up" and attached(lab, dev)[0] == 1
     in_xdp(lab, relay, traffic)
+
+
+# ---- the gateways that the kernel keeps resolved for XDP
+
+
+def managed(lab):
+    return {l.split()[0] for l in lab.relay.run("ip neigh").stdout.splitlines() if " managed" in l}
+
+
+ROUTERS = {"8.0.2.254", "2a00:1::2"}  # of the default routes
+
+
+def kept(lab, gateways):
+    try:
+        wait_for("gateways", lambda: managed(lab) == ROUTERS | gateways)
+    except TimeoutError:
+        assert managed(lab) == ROUTERS | gateways
+
+
+@pytest.fixture
+def routes(lab, relay):
+    """None of a test is left for the next."""
+    yield lab.relay.run
+    lab.relay.run("ip route flush root 9.0.0.0/8")
+    lab.relay.run("ip -6 route flush root 2a00:9::/32")
+
+
+@pytest.mark.parametrize("gateway,net", [("8.0.2.%d", "9.9.9.0/24"), ("2a00:1::%x", "2a00:9::/48")])
+def test_a_gateway_without_a_route_is_let_go(lab, routes, gateway, net):
+    """One route through more gateways than are kept, one after the other, and then none."""
+    for i in range(100, 120):
+        routes("ip route replace %s via %s" % (net, gateway % i))
+    kept(lab, {gateway % 119})
+    routes("ip route del " + net)
+    kept(lab, set())
+
+
+def test_a_new_gateway_takes_the_place_of_a_dead_one(lab, routes):
+    """As many routes through gateways of their own as are kept."""
+    for i in range(14):
+        routes("ip route add 9.9.%d.0/24 via 8.0.2.%d" % (i, 100 + i))
+    full = {"8.0.2.%d" % (100 + i) for i in range(14)}
+    kept(lab, full)
+    routes("ip route change 9.9.0.0/24 via 8.0.2.200")
+    kept(lab, full - {"8.0.2.100"} | {"8.0.2.200"})
+    routes("ip route flush root 9.0.0.0/8")
+    kept(lab, set())
+
+
+def test_a_gateway_goes_with_the_address_that_its_route_needs(lab, routes):
+    """The kernel removes such a route without a word."""
+    routes("ip addr add 8.0.3.1/24 dev v4")
+    routes("ip route add 9.9.9.0/24 via 8.0.3.254 src 8.0.3.1")
+    kept(lab, {"8.0.3.254"})
+    routes("ip addr del 8.0.3.1/24 dev v4")
+    assert "9.9.9.0" not in routes("ip route").stdout
+    kept(lab, set())
