@@ -34,6 +34,7 @@ struct daemon {
 	__u64 look_ms;          /* when to look at the network again, changed or not */
 	__u64 looked_ms;        /* when that was last done */
 	int network_changed;    /* NETLINK_*, since then */
+	struct error nic_error; /* why a NIC is without the program, as it was last said */
 	struct in6_addr source; /* of ICMPv6 errors; unspecified: none to be had */
 	__u8 packet[65536] __attribute__((aligned(8)));
 };
@@ -59,7 +60,8 @@ static inline struct relay_time now_of(const struct daemon *d)
 int daemon_check(const struct config *c, struct error *e);
 
 struct relay_settings daemon_settings(const struct config *c);
-void daemon_log_nics(const struct daemon *d);
+/* Those whose state is another than before; NULL: all. */
+void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NICS]);
 void daemon_log_warning(struct error *warning);
 
 /* ---- upkeep.c --------------------------------------------------------------------------------- */
