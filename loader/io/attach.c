@@ -441,11 +441,11 @@ static void keep_state(struct nav_nic *nic, const struct nav_daemon *page)
 		}
 }
 
-static void add_warning(struct error *warning, const char *text)
+static void add_sentence(struct error *e, const char *text)
 {
-	size_t n = strlen(warning->text);
+	size_t n = strlen(e->text);
 
-	snprintf(warning->text + n, sizeof(warning->text) - n, "%s%s", n ? "; " : "", text);
+	snprintf(e->text + n, sizeof(e->text) - n, "%s%s", n ? "; " : "", text);
 }
 
 static int put_programs(struct programs *p, const struct config *c, struct nav_nic *nic,
@@ -498,7 +498,7 @@ int datapath_attach(struct datapath *d, const struct config *c, const struct nav
 		p.shared = false;
 		err = put_programs(&p, c, nic, warning, e);
 		if (!err)
-			add_warning(warning, why.text);
+			add_sentence(warning, why.text);
 	}
 	if (!err) {
 		tell(&p, c, nic);
@@ -558,6 +558,9 @@ int datapath_restore(struct datapath *d, const struct config *c, const struct na
 		err = change_nics(&p, nic, d->mode, e);
 	if (!err)
 		tell(&p, c, nic);
+	else if (c->mode == NAV_MODE_AUTO && d->mode == NAV_MODE_NATIVE &&
+		 (err == -EOPNOTSUPP || err == -EINVAL || err == -ERANGE))
+		add_sentence(e, "mode = auto takes generic mode when navalisd is restarted");
 	programs_free(&p);
 	return err;
 }

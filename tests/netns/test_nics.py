@@ -144,6 +144,21 @@ def test_auto_leaves_the_other_nics_alone(lab, relay):
         lab.relay.run("ip link del plain", check=False)
 
 
+def test_auto_stays_native_when_one_returns_that_is_not(lab, relay, extra):
+    """Until the next start: the others would be without a program for a moment."""
+    restarted(relay, "v4 v6 extra", "auto")
+    before = links(relay)
+    lab.relay.run("ip link del extra")
+    said(lab, "extra is gone")
+    lab.relay.run("ip link add name extra type bridge")
+    said(lab, "the driver of extra has no XDP: set mode = auto or generic; mode = auto takes generic mode when navalisd is restarted")
+    assert [(n["mode"], n["state"]) for n in relay.json("status")["nics"]][:2] == [("native", "up")] * 2
+    assert nic(relay, "extra")["mode"] == "off" and links(relay)[:2] == before[:2]
+    relay.stop()
+    relay.start()
+    assert {n["mode"] for n in relay.json("status")["nics"]} == {"generic"}
+
+
 def test_what_cannot_be_attached_is_said_once_and_tried_again(lab, relay, extra):
     before = links(relay)
     extra.anew("", ["ip", "link", "set", "dev", "extra", "xdp", "obj", BUILD + "/bpf/navalis.bpf.o", "program", "navalis"])
