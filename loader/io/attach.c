@@ -386,14 +386,22 @@ static int change_nics(struct programs *p, struct nav_nic *nic, enum nav_mode mo
 	return err;
 }
 
+static bool is_among(const struct nav_nic *nic, __u32 n, const char *name)
+{
+	for (__u32 i = 0; i < n; i++)
+		if (!strcmp(nic[i].name, name))
+			return true;
+	return false;
+}
+
 /*
- * Did an earlier start with the same wish end in generic mode? Then native mode is not tried again. A
- * NIC that is new since then has no say.
+ * Did an earlier start with the same wish end in generic mode? Then native mode is not tried again,
+ * unless a NIC is left out now: it may have been the one that has no other. A new one has no say.
  */
 static bool generic_before(const struct datapath *d, const struct nav_nic *nic, __u32 n)
 {
 	struct old_link old[NAV_NICS], *one;
-	bool generic = false, native = false;
+	bool generic = false, native = false, fewer = false;
 
 	read_links(d, old);
 	for (__u32 i = 0; i < n; i++) {
@@ -407,7 +415,9 @@ static bool generic_before(const struct datapath *d, const struct nav_nic *nic, 
 		if (old[i].prog >= 0)
 			close(old[i].prog);
 	}
-	return d->daemon->mode_wanted == NAV_MODE_AUTO && generic && !native;
+	for (__u32 i = 0; i < d->daemon->n_nics; i++)
+		fewer |= !is_among(nic, n, d->daemon->nic[i].name);
+	return d->daemon->mode_wanted == NAV_MODE_AUTO && generic && !native && !fewer;
 }
 
 /*
@@ -529,11 +539,15 @@ static bool link_holds(const struct datapath *d, __u32 slot, __u32 ifindex)
 
 bool datapath_look(struct datapath *d, const struct config *c)
 {
+	if (access(d->folder, F_OK)) /* navalisctl detach --force: it is not wanted there */
+		return false;
 	for (__u32 i = 0; i < c->n_interfaces; i++) {
 		struct nav_nic *nic = &d->daemon->nic[i];
 		__u32 ifindex = if_nametoindex(c->interfaces[i]);
 
 		if (ifindex != nic->ifindex) {
+			if (nic->shared) /* it may be there under another name */
+				dispatcher_remove(nic->ifindex, 0);
 			*nic = (struct nav_nic){ .ifindex = ifindex };
 			strcpy(nic->name, c->interfaces[i]);
 			d->behind = true;

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lab import BUILD, Navalis, fresh_native, wait_for
+from lab import BUILD, Lab, Navalis, fresh_native, wait_for
 from test_lifecycle import links
 
 
@@ -140,6 +140,8 @@ def test_auto_leaves_the_other_nics_alone(lab, relay):
             wait_for("it is attached again", lambda: nic(relay, "plain")["mode"] == "generic" and attached(lab, "plain"))
             assert links(relay)[:2] == before[:2]
         assert lines(lab, "several times slower") == 1
+        restarted(relay, "v4 v6", "auto")  # without the one that had no other
+        assert [n["mode"] for n in relay.json("status")["nics"]] == ["native"] * 2
     finally:
         lab.relay.run("ip link del plain", check=False)
 
@@ -315,6 +317,16 @@ def test_a_program_that_somebody_detached_is_attached_again(lab, relay, traffic,
     assert links(relay)[0] == before[0]
     traffic.again()
     in_xdp(lab, relay, traffic)
+
+
+def test_what_detach_takes_from_under_the_daemon_stays_away():
+    with Lab((), server=False) as lab, Navalis(lab, "native", instance="nvn-f%d" % os.getpid()) as relay:
+        relay.ctl("detach", "--force")
+        os.unlink("/run/navalis/%s.lock" % relay.instance)
+        lab.inet.run("ip link set to-relay down")
+        said(lab, "v4 is down")  # it has looked at the NICs by then
+        assert "lost its XDP program" not in lab.log("navalisd")
+        assert not attached(lab, "v4") and not attached(lab, "v6")
 
 
 # ---- the gateways that the kernel keeps resolved for XDP
