@@ -34,6 +34,7 @@ struct daemon {
 	__u64 look_ms;          /* when to look at the network again, changed or not */
 	__u64 looked_ms;        /* when that was last done */
 	int network_changed;    /* NETLINK_*, since then */
+	struct error nic_error; /* why a NIC is without the program, as it was last said */
 	__u8 packet[65536] __attribute__((aligned(8)));
 };
 
@@ -58,7 +59,8 @@ static inline struct relay_time now_of(const struct daemon *d)
 int daemon_check(const struct config *c, struct error *e);
 
 struct relay_settings daemon_settings(const struct config *c);
-void daemon_log_nics(const struct daemon *d);
+/* Those whose state is another than before; NULL: all. */
+void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NICS]);
 void daemon_log_warning(struct error *warning);
 
 /* ---- upkeep.c --------------------------------------------------------------------------------- */

@@ -162,18 +162,23 @@ void daemon_log_warning(struct error *warning)
 	*warning->text = '\0';
 }
 
-void daemon_log_nics(const struct daemon *d)
+void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NICS])
 {
 	static const char *const modes[] = { "off", "native", "generic" };
 
 	for (__u32 i = 0; i < d->page->n_nics; i++) {
-		const struct nav_nic *nic = &d->page->nic[i];
+		const struct nav_nic *nic = &d->page->nic[i], *was = before ? &before[i] : NULL;
 
-		if (nic->ifindex)
+		if (was && was->ifindex == nic->ifindex && was->mode == nic->mode && was->frags == nic->frags)
+			continue;
+		if (!nic->ifindex)
+			log_line(LOG_LEVEL_WARNING, "%s is gone: XDP will be back with it", nic->name);
+		else if (nic->mode != NAV_MODE_OFF || d->page->mode_wanted == NAV_MODE_OFF)
 			log_line(LOG_LEVEL_INFO, "%s: XDP %s%s", nic->name, modes[nic->mode],
 				 nic->frags ? ", frames in several buffers" : "");
-		else
-			log_line(LOG_LEVEL_WARNING, "%s is gone: XDP will be back with it", nic->name);
+		else if (was && was->ifindex == nic->ifindex)
+			log_line(LOG_LEVEL_WARNING, "%s has lost its XDP program: somebody detached it, or "
+				 "made the interface anew", nic->name);
 	}
 }
 
@@ -405,7 +410,7 @@ int daemon_run(struct daemon *d)
 {
 	int err;
 
-	daemon_log_nics(d);
+	daemon_log_nics(d, NULL);
 	if (d->config->laboratory)
 		log_line(LOG_LEVEL_WARNING, "laboratory = yes: the built-in list of refused IPv4 "
 			 "prefixes is OFF; never on the Internet");

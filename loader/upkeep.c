@@ -71,17 +71,25 @@ void upkeep_look(struct daemon *d)
 						    d->page->n_neighs);
 }
 
-/* A link dies with its device. */
+/* What fails is tried again with each look, and said when it is another reason than before. */
 static void look_at_nics(struct daemon *d)
 {
-	struct error warning, e;
-	int r = datapath_watch(d->datapath, d->config, &d->policy, &warning, &e);
+	struct nav_nic before[NAV_NICS];
+	struct error e = { "" };
+	bool wanting;
 
-	daemon_log_warning(&warning);
-	if (r < 0)
-		log_line(LOG_LEVEL_ERR, "%s", e.text);
-	else if (r)
-		daemon_log_nics(d);
+	memcpy(before, d->page->nic, sizeof(before));
+	wanting = datapath_look(d->datapath, d->config);
+	daemon_log_nics(d, before);
+	memcpy(before, d->page->nic, sizeof(before));
+	if (wanting && datapath_restore(d->datapath, d->config, &d->policy, &e)) {
+		if (strcmp(e.text, d->nic_error.text))
+			log_line(LOG_LEVEL_ERR, "%s", e.text);
+	} else {
+		e.text[0] = '\0';
+		daemon_log_nics(d, before);
+	}
+	d->nic_error = e;
 }
 
 void upkeep_cookies(struct daemon *d, __u64 units)
@@ -117,9 +125,11 @@ static void each_second(struct daemon *d, struct relay_time now)
 /* Soon after a change, but not for each of a thousand. */
 static void look_if_changed(struct daemon *d, struct relay_time now)
 {
+	if (netlink_gateways_due(d->netlink))
+		d->network_changed |= NETLINK_GATEWAYS;
 	if (now.ms < d->look_ms && (!d->network_changed || now.ms - d->looked_ms < PAUSE_MS))
 		return;
-	if (d->network_changed & NETLINK_LINKS)
+	if ((d->network_changed & NETLINK_LINKS) || now.ms >= d->look_ms)
 		look_at_nics(d);
 	d->network_changed = 0;
 	d->looked_ms = now.ms;

@@ -386,16 +386,28 @@ static int change_nics(struct programs *p, struct nav_nic *nic, enum nav_mode mo
 	return err;
 }
 
-/* Did an earlier start with the same wish end in generic mode? Then native mode is not tried again. */
+static bool is_among(const struct nav_nic *nic, __u32 n, const char *name)
+{
+	for (__u32 i = 0; i < n; i++)
+		if (!strcmp(nic[i].name, name))
+			return true;
+	return false;
+}
+
+/*
+ * Did an earlier start with the same wish end in generic mode? Then native mode is not tried again,
+ * unless a NIC is left out now: it may have been the one that has no other. A new one has no say.
+ */
 static bool generic_before(const struct datapath *d, const struct nav_nic *nic, __u32 n)
 {
 	struct old_link old[NAV_NICS], *one;
-	bool generic = d->daemon->mode_wanted == NAV_MODE_AUTO && n;
+	bool generic = false, native = false, fewer = false;
 
 	read_links(d, old);
 	for (__u32 i = 0; i < n; i++) {
 		one = link_of(old, nic[i].ifindex);
-		generic &= one && one->ifindex && one->mode == NAV_MODE_GENERIC;
+		generic |= one && one->mode == NAV_MODE_GENERIC;
+		native |= one && one->mode == NAV_MODE_NATIVE;
 	}
 	for (__u32 i = 0; i < NAV_NICS; i++) {
 		if (old[i].fd >= 0)
@@ -403,7 +415,9 @@ static bool generic_before(const struct datapath *d, const struct nav_nic *nic, 
 		if (old[i].prog >= 0)
 			close(old[i].prog);
 	}
-	return generic;
+	for (__u32 i = 0; i < d->daemon->n_nics; i++)
+		fewer |= !is_among(nic, n, d->daemon->nic[i].name);
+	return d->daemon->mode_wanted == NAV_MODE_AUTO && generic && !native && !fewer;
 }
 
 /*
@@ -437,11 +451,11 @@ static void keep_state(struct nav_nic *nic, const struct nav_daemon *page)
 		}
 }
 
-static void add_warning(struct error *warning, const char *text)
+static void add_sentence(struct error *e, const char *text)
 {
-	size_t n = strlen(warning->text);
+	size_t n = strlen(e->text);
 
-	snprintf(warning->text + n, sizeof(warning->text) - n, "%s%s", n ? "; " : "", text);
+	snprintf(e->text + n, sizeof(e->text) - n, "%s%s", n ? "; " : "", text);
 }
 
 static int put_programs(struct programs *p, const struct config *c, struct nav_nic *nic,
@@ -451,18 +465,40 @@ static int put_programs(struct programs *p, const struct config *c, struct nav_n
 					  change_nics(p, nic, c->mode, e);
 }
 
-static int attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
-		  bool all, struct error *warning, struct error *e)
+/* What the NICs have got now, for the page. */
+static void tell(struct programs *p, const struct config *c, struct nav_nic *nic)
+{
+	struct nav_daemon *page = p->d->daemon;
+	struct bpf_prog_info info;
+	struct error e;
+	__u32 len;
+
+	leave_dispatchers(p->d, nic, p->n);
+	for (__u32 i = 0; i < p->n && !p->shared; i++) {
+		len = sizeof(info);
+		memset(&info, 0, sizeof(info));
+		if (nic[i].ifindex &&
+		    !bpf_obj_get_info_by_fd(program(p, nic[i].frags, &e), &info, &len))
+			nic[i].prog_id = info.id;
+	}
+	for (__u32 i = 0; i < c->n_interfaces; i++)
+		keep_state(&nic[i], page);
+	memcpy(page->nic, nic, sizeof(page->nic));
+	page->n_nics = c->n_interfaces;
+	page->mode_wanted = c->mode;
+	p->d->behind = false;
+}
+
+int datapath_attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		    struct error *warning, struct error *e)
 {
 	__u32 n = c->mode == NAV_MODE_OFF ? 0 : c->n_interfaces;
 	struct nav_nic nic[NAV_NICS] = { 0 };
 	struct programs p = { d, policy, nic, n, c->dispatcher != CHOICE_NO, { NULL } };
-	struct bpf_prog_info info;
-	__u32 len;
 	int err;
 
 	warning->text[0] = '\0';
-	err = fill_nics(c, all, nic, e);
+	err = fill_nics(c, true, nic, e);
 	if (err)
 		return err;
 	err = put_programs(&p, c, nic, warning, e);
@@ -472,45 +508,74 @@ static int attach(struct datapath *d, const struct config *c, const struct nav_c
 		p.shared = false;
 		err = put_programs(&p, c, nic, warning, e);
 		if (!err)
-			add_warning(warning, why.text);
+			add_sentence(warning, why.text);
 	}
 	if (!err) {
-		leave_dispatchers(d, nic, n);
-		for (__u32 i = 0; i < n && !p.shared; i++) {
-			len = sizeof(info);
-			memset(&info, 0, sizeof(info));
-			if (nic[i].ifindex &&
-			    !bpf_obj_get_info_by_fd(program(&p, nic[i].frags, e), &info, &len))
-				nic[i].prog_id = info.id;
-		}
-		for (__u32 i = 0; i < c->n_interfaces; i++)
-			keep_state(&nic[i], d->daemon);
-		memcpy(d->daemon->nic, nic, sizeof(nic));
-		d->daemon->n_nics = c->n_interfaces;
-		d->daemon->mode_wanted = c->mode;
+		tell(&p, c, nic);
+		d->mode = nic[0].mode; /* the same for all */
+		d->shared = p.shared;
 	}
 	programs_free(&p);
 	return err;
 }
 
-int datapath_attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
-		    struct error *warning, struct error *e)
+/* Not after its device went, even if another has got the number, nor after somebody detached it. */
+static bool link_holds(const struct datapath *d, __u32 slot, __u32 ifindex)
 {
-	return attach(d, c, policy, true, warning, e);
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info);
+	char path[96];
+	bool holds;
+	int fd;
+
+	link_path(d, "link", slot, path);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return false;
+	holds = !bpf_obj_get_info_by_fd(fd, &info, &len) && info.xdp.ifindex == ifindex;
+	close(fd);
+	return holds;
 }
 
-int datapath_watch(struct datapath *d, const struct config *c, const struct nav_config *policy,
-		   struct error *warning, struct error *e)
+bool datapath_look(struct datapath *d, const struct config *c)
 {
-	bool changed = false;
-	int err;
+	if (access(d->folder, F_OK)) /* navalisctl detach --force: it is not wanted there */
+		return false;
+	for (__u32 i = 0; i < c->n_interfaces; i++) {
+		struct nav_nic *nic = &d->daemon->nic[i];
+		__u32 ifindex = if_nametoindex(c->interfaces[i]);
 
-	warning->text[0] = '\0';
-	for (__u32 i = 0; i < c->n_interfaces; i++)
-		changed |= if_nametoindex(c->interfaces[i]) != d->daemon->nic[i].ifindex;
-	if (!changed)
-		return 0;
-	err = attach(d, c, policy, false, warning, e);
-	return err ? err : 1;
+		if (ifindex != nic->ifindex) {
+			if (nic->shared) /* it may be there under another name */
+				dispatcher_remove(nic->ifindex, 0);
+			*nic = (struct nav_nic){ .ifindex = ifindex };
+			strcpy(nic->name, c->interfaces[i]);
+			d->behind = true;
+		} else if (nic->mode != NAV_MODE_OFF && !nic->shared && !link_holds(d, i, ifindex)) {
+			nic->mode = NAV_MODE_OFF;
+			nic->prog_id = 0;
+			nic->frags = 0;
+			d->behind = true;
+		}
+	}
+	return d->behind && c->mode != NAV_MODE_OFF;
+}
+
+int datapath_restore(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		     struct error *e)
+{
+	struct nav_nic nic[NAV_NICS] = { 0 };
+	struct programs p = { d, policy, nic, c->n_interfaces, d->shared, { NULL } };
+	int err = fill_nics(c, false, nic, e);
+
+	if (!err)
+		err = change_nics(&p, nic, d->mode, e);
+	if (!err)
+		tell(&p, c, nic);
+	else if (c->mode == NAV_MODE_AUTO && d->mode == NAV_MODE_NATIVE &&
+		 (err == -EOPNOTSUPP || err == -EINVAL || err == -ERANGE))
+		add_sentence(e, "mode = auto takes generic mode when navalisd is restarted");
+	programs_free(&p);
+	return err;
 }
 

@@ -15,6 +15,12 @@ struct datapath {
 	struct nav_meta meta;
 	struct bucket *buckets;
 	struct nav_daemon *daemon;
+
+	/* what the last start or reload came to */
+	enum nav_mode mode;
+	bool shared; /* through libxdp's dispatcher */
+
+	bool behind; /* NICs have gone, come, or lost the program since it was attached */
 };
 
 /* A program object that uses the maps that are open, or else makes them when it is loaded. */

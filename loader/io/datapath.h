@@ -27,12 +27,18 @@ int datapath_attach(struct datapath *d, const struct config *c, const struct nav
 		    struct error *warning, struct error *e);
 
 /*
- * Looks whether a configured NIC has gone, or come back (its link died with it), and attaches anew
- * where it has; one that is missing has ifindex 0 in the daemon's page. Returns 1 when something
- * changed, 0, or negative errno with a sentence: then the next call tries again.
+ * Writes to the daemon's page which of the configured NICs are there (else ifindex 0), and which of
+ * them are without the program: mode off. A link dies with its device, and somebody may detach it.
+ * Returns whether datapath_restore() is to be called.
  */
-int datapath_watch(struct datapath *d, const struct config *c, const struct nav_config *policy,
-		   struct error *warning, struct error *e);
+bool datapath_look(struct datapath *d, const struct config *c);
+
+/*
+ * Attaches to the NICs that are there, in the mode that is in force: those that have the program
+ * already are never without it. After an error they are as before, and the next look asks for it again.
+ */
+int datapath_restore(struct datapath *d, const struct config *c, const struct nav_config *policy,
+		     struct error *e);
 
 /* In shared memory. */
 struct bucket *datapath_buckets(struct datapath *d);

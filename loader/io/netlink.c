@@ -17,16 +17,17 @@
 #include "io/netlink.h"
 
 #define BUFFER 8192
-#define LOOK_S 60 /* between two looks at all routes: a full Internet table takes a second */
+#define LOOK_SHARE 200   /* looking at all routes takes one part in so many of the time at most */
+#define LOOK_AGAIN 60000 /* ms after a look that failed */
 
 /* The gateways of routes through our NICs, as far as they are known. */
 struct gateways {
 	__u32 ifindex[NAV_NICS], n_ifindex;
 	struct nav_neigh neigh[NAV_NEIGHS];
 	__u32 n;
-	bool grown;     /* since they were last managed */
-	bool stale;     /* to be collected anew */
-	time_t looked;  /* CLOCK_MONOTONIC */
+	bool grown;   /* since they were last managed */
+	bool stale;   /* to be collected anew */
+	__u64 due_ms; /* not before this time, CLOCK_MONOTONIC */
 };
 
 struct netlink {
@@ -126,14 +127,14 @@ static int talk(struct netlink *nl, struct nlmsghdr *h, mnl_cb_t cb, void *data)
 	}
 }
 
-static void dump(struct netlink *nl, __u16 type, __u8 family, mnl_cb_t cb, void *data)
+static int dump(struct netlink *nl, __u16 type, __u8 family, mnl_cb_t cb, void *data)
 {
 	char buf[BUFFER];
 	struct nlmsghdr *h = message(nl, buf, type, NLM_F_DUMP);
 	struct rtmsg *rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt)); /* as long as struct ndmsg */
 
 	rt->rtm_family = family;
-	talk(nl, h, cb, data);
+	return talk(nl, h, cb, data);
 }
 
 int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e)
@@ -367,8 +368,12 @@ static void add_gateway(struct gateways *g, __u32 ifindex, __u32 family, const v
 	if (!ours || (family != AF_INET && family != AF_INET6))
 		return;
 	memcpy(&new.addr, addr, family == AF_INET ? 4 : 16);
-	if (g->n == NAV_NEIGHS || has_neigh(g->neigh, g->n, &new))
+	if (has_neigh(g->neigh, g->n, &new))
 		return;
+	if (g->n == NAV_NEIGHS) { /* perhaps of some that are none any more */
+		g->stale = true;
+		return;
+	}
 	g->neigh[g->n++] = new;
 	g->grown = true;
 }
@@ -433,6 +438,40 @@ static bool is_local_route(const struct nlmsghdr *h)
 	       rt->rtm_family == AF_INET6 && (rt->rtm_type == RTN_LOCAL || rt->rtm_type == RTN_ANYCAST);
 }
 
+static __u64 now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (__u64)t.tv_sec * 1000 + (__u64)t.tv_nsec / 1000000;
+}
+
+bool netlink_gateways_due(const struct netlink *nl)
+{
+	return nl->gateways.stale && now_ms() >= nl->gateways.due_ms;
+}
+
+/*
+ * Can a gateway have lost its last route? One that is replaced by another is not named, and the IPv4
+ * routes that go with an address or an interface are not notified at all.
+ */
+static bool loses_routes(const struct nlmsghdr *h)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(h);
+
+	switch (h->nlmsg_type) {
+	case RTM_DELROUTE:
+	case RTM_DELADDR:
+	case RTM_DELLINK:
+		return true;
+	case RTM_NEWROUTE:
+		return h->nlmsg_flags & NLM_F_REPLACE;
+	case RTM_NEWLINK:
+		return !(ifi->ifi_flags & IFF_UP);
+	}
+	return false;
+}
+
 int netlink_drain(struct netlink *nl)
 {
 	__u8 buf[BUFFER * 4] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -443,6 +482,7 @@ int netlink_drain(struct netlink *nl)
 		left = (int)n;
 		for (struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left);
 		     h = mnl_nlmsg_next(h, &left)) {
+			nl->gateways.stale |= nl->gateways.n && loses_routes(h);
 			if (is_local_route(h))
 				changed |= NETLINK_ADDRESSES;
 			else if (h->nlmsg_type == RTM_NEWROUTE)
@@ -457,7 +497,7 @@ int netlink_drain(struct netlink *nl)
 		nl->gateways.stale = true;
 		changed = NETLINK_ADDRESSES | NETLINK_LINKS;
 	}
-	return changed | (nl->gateways.grown || nl->gateways.stale ? NETLINK_GATEWAYS : 0);
+	return changed | (nl->gateways.grown ? NETLINK_GATEWAYS : 0);
 }
 
 static struct nlmsghdr *neigh_message(struct netlink *nl, void *buf, __u16 type, __u16 flags,
@@ -520,19 +560,23 @@ static struct permanent permanent(struct netlink *nl, const struct nav_neigh *li
 	return p;
 }
 
+/* If the kernel does not tell, those that were known stay. */
 static void collect(struct netlink *nl)
 {
-	struct gateways *g = &nl->gateways;
-	struct timespec now;
+	struct gateways found = nl->gateways;
+	__u64 began = now_ms(), ended;
+	int err;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!g->stale || (g->looked && now.tv_sec < g->looked + LOOK_S))
-		return;
-	g->stale = false;
-	g->n = 0;
-	dump(nl, RTM_GETROUTE, AF_INET, on_route, g);
-	dump(nl, RTM_GETROUTE, AF_INET6, on_route, g);
-	g->looked = now.tv_sec;
+	found.n = 0;
+	err = dump(nl, RTM_GETROUTE, AF_INET, on_route, &found);
+	if (!err)
+		err = dump(nl, RTM_GETROUTE, AF_INET6, on_route, &found);
+	ended = now_ms();
+	if (!err) {
+		found.stale = false; /* even if there are too many of them */
+		nl->gateways = found;
+	}
+	nl->gateways.due_ms = ended + (err ? LOOK_AGAIN : (ended - began) * LOOK_SHARE);
 }
 
 __u32 netlink_manage_gateways(struct netlink *nl, const __u32 *ifindex, __u32 n,
@@ -546,10 +590,11 @@ __u32 netlink_manage_gateways(struct netlink *nl, const __u32 *ifindex, __u32 n,
 	if (n != g->n_ifindex || memcmp(ifindex, g->ifindex, n * sizeof(*ifindex))) {
 		memcpy(g->ifindex, ifindex, n * sizeof(*ifindex));
 		g->n_ifindex = n;
-		g->looked = 0;
+		g->due_ms = 0;
 		g->stale = true;
 	}
-	collect(nl);
+	if (netlink_gateways_due(nl))
+		collect(nl);
 	g->grown = false;
 	p = permanent(nl, g->neigh, g->n);
 	for (__u32 i = 0; i < g->n; i++) /* again and again: one goes when its NIC goes down */

@@ -21,6 +21,12 @@ struct netlink *netlink_free(struct netlink *nl);
 int netlink_fd(const struct netlink *nl);
 int netlink_drain(struct netlink *nl);
 
+/*
+ * Routes are gone, so gateways may be too, and netlink_manage_gateways() may look at all routes now:
+ * a full Internet table takes it a second, and a small one no time.
+ */
+bool netlink_gateways_due(const struct netlink *nl);
+
 /* MTU 1280, no addresses of its own, up. */
 int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e);
 
@@ -44,8 +50,8 @@ void netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct nav_
  * Asks the kernel to keep the gateways of all routes through these NICs resolved, so that XDP finds
  * their addresses with no daemon to help. list: those that are kept already, by an earlier daemon
  * too; it becomes those that are kept now, and what is no gateway any more is let go. Returns how
- * many, at most NAV_NEIGHS. All routes are looked at the first time and when the NICs change;
- * later the notifications tell, for a router may have a million routes.
+ * many, at most NAV_NEIGHS. All routes are looked at the first time, when the NICs change, and when
+ * netlink_gateways_due(); of a new one the notifications tell, for a router may have a million routes.
  */
 __u32 netlink_manage_gateways(struct netlink *nl, const __u32 *ifindex, __u32 n,
 			      struct nav_neigh *list, __u32 n_list);

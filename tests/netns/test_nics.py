@@ -2,11 +2,15 @@
 """The program follows the configuration from one start to the next, all or nothing, and its NICs."""
 import json
 import os
+import signal
+import socket
+import subprocess
 import time
 
 import pytest
 
-from lab import Navalis, fresh_native, wait_for
+from lab import BUILD, Lab, Navalis, fresh_native, wait_for
+from test_lifecycle import links
 
 
 def configure(relay, interfaces, mode="native"):
@@ -73,22 +77,102 @@ def test_what_fails_at_the_last_nic_is_undone_at_the_others(lab, relay):
         lab.relay.run("ip link del plain")
 
 
-def test_a_nic_that_comes_back_gets_its_program_again(lab, relay):
-    def veth():
-        lab.relay.run("ip link add extra type veth peer name extra-peer")
+@pytest.fixture
+def extra(lab, relay):
+    """A third NIC of the relay, which can be made anew while the daemon does not look."""
+    def make(args=""):
+        lab.relay.run("ip link add name extra %s type veth peer name extra-peer" % args)
         lab.relay.run("ip link set extra up")
-    veth()
+
+    def anew(args="", *commands):
+        relay.process.send_signal(signal.SIGSTOP)
+        lab.relay.run("ip link del extra")
+        make(args)
+        for c in commands:
+            lab.relay.run(c)
+        relay.process.send_signal(signal.SIGCONT)
+    make()
+    make.anew = anew
+    restarted(relay, "v4 v6 extra")
+    yield make
+    lab.relay.run("ip link del extra")
+
+
+def lines(lab, text):
+    return lab.log("navalisd").count(text)
+
+
+def test_a_nic_that_comes_back_gets_its_program_again(lab, relay, extra):
+    before = links(relay)
+    lab.relay.run("ip link del extra")
+    wait_for("the loss is noticed", lambda: "extra is gone" in lab.log("navalisd"))
+    extra()
+    wait_for("it is attached again", lambda: attached(lab, "extra"))
+    assert links(relay)[:2] == before[:2]
+    wait_for("status", lambda: nic(relay, "extra")["mode"] == "native")
+    wait_for("the log", lambda: lines(lab, "extra: XDP native") == 2)
+    assert lines(lab, "v4: XDP native") == lines(lab, "v6: XDP native") == 1
+
+
+def test_a_nic_that_is_made_anew_with_its_number_gets_its_program_again(lab, relay, extra):
+    before = links(relay)
+    with lab.relay.entered():
+        number = socket.if_nametoindex("extra")
+    extra.anew("index %d" % number)
+    wait_for("it is attached again", lambda: attached(lab, "extra"))
+    assert links(relay)[:2] == before[:2]
+    wait_for("the log", lambda: lines(lab, "extra: XDP native") == 2)
+    assert lines(lab, "extra has lost its XDP program") == 1
+    assert lines(lab, "v4: XDP native") == 1 and nic(relay, "extra")["mode"] == "native"
+
+
+def test_auto_leaves_the_other_nics_alone(lab, relay):
+    """Generic mode, for one that has no other: its loss and its return are no reason to try again."""
+    lab.relay.run("ip link add name plain type bridge")
     try:
-        restarted(relay, "v4 v6 extra")
-        survivor = attached(lab, "v4")
-        lab.relay.run("ip link del extra")
-        wait_for("the loss is noticed", lambda: "extra is gone" in lab.log("navalisd"))
-        veth()
-        wait_for("it is attached again", lambda: attached(lab, "extra"))
-        assert attached(lab, "v4")[0] == survivor[0]
-        assert relay.json("status")["nics"][2]["mode"] == "native"
+        restarted(relay, "v4 v6 plain", "auto")
+        before = links(relay)
+        for _ in range(2):
+            lab.relay.run("ip link del plain")
+            wait_for("the loss is noticed", lambda: not os.path.exists("/sys/fs/bpf/%s/link_2" % relay.instance))
+            assert links(relay) == before[:2]
+            lab.relay.run("ip link add name plain type bridge")
+            wait_for("it is attached again", lambda: nic(relay, "plain")["mode"] == "generic" and attached(lab, "plain"))
+            assert links(relay)[:2] == before[:2]
+        assert lines(lab, "several times slower") == 1
+        restarted(relay, "v4 v6", "auto")  # without the one that had no other
+        assert [n["mode"] for n in relay.json("status")["nics"]] == ["native"] * 2
     finally:
-        lab.relay.run("ip link del extra")
+        lab.relay.run("ip link del plain", check=False)
+
+
+def test_auto_stays_native_when_one_returns_that_is_not(lab, relay, extra):
+    """Until the next start: the others would be without a program for a moment."""
+    restarted(relay, "v4 v6 extra", "auto")
+    before = links(relay)
+    lab.relay.run("ip link del extra")
+    said(lab, "extra is gone")
+    lab.relay.run("ip link add name extra type bridge")
+    said(lab, "the driver of extra has no XDP: set mode = auto or generic; mode = auto takes generic mode when navalisd is restarted")
+    assert [(n["mode"], n["state"]) for n in relay.json("status")["nics"]][:2] == [("native", "up")] * 2
+    assert nic(relay, "extra")["mode"] == "off" and links(relay)[:2] == before[:2]
+    relay.stop()
+    relay.start()
+    assert {n["mode"] for n in relay.json("status")["nics"]} == {"generic"}
+
+
+def test_what_cannot_be_attached_is_said_once_and_tried_again(lab, relay, extra):
+    before = links(relay)
+    extra.anew("", ["ip", "link", "set", "dev", "extra", "xdp", "obj", BUILD + "/bpf/navalis.bpf.o", "program", "navalis"])
+    said(lab, "extra has another XDP program")
+    for state in ("down", "up") * 2:
+        lab.inet.run("ip link set to-relay " + state)
+        wait_for("status", lambda: nic(relay, "v4")["state"] == state)  # it has looked at the NICs by then
+    assert lines(lab, "extra has another XDP program") == 1
+    assert (nic(relay, "extra")["mode"], links(relay)[:2]) == ("off", before[:2])
+    lab.relay.run("ip link set dev extra xdp off")
+    wait_for("the log", lambda: lines(lab, "extra: XDP native") == 2)
+    assert lines(lab, "v4: XDP native") == 1 and attached(lab, "extra")
 
 
 # ---- the life of a NIC: said in the log and in status, and proven clients are served again within a second
@@ -216,3 +300,87 @@ def test_an_interface_is_deleted_and_made_anew(lab, relay, traffic, dev):
     traffic.again()  # by the daemon, until the program is there again
     assert nic(relay, dev)["state"] == "up" and attached(lab, dev)[0] == 1
     in_xdp(lab, relay, traffic)
+
+
+@pytest.mark.parametrize("event", [True, False])
+def test_a_program_that_somebody_detached_is_attached_again(lab, relay, traffic, event):
+    """Of which the kernel says nothing: it is noticed with the next event of a link, or after a minute."""
+    before = links(relay)
+    subprocess.run(["bpftool", "link", "detach", "pinned", "/sys/fs/bpf/%s/link_1" % relay.instance], check=True)
+    assert not attached(lab, "v6")
+    if event:
+        lab.relay.run("ip link add name plain type bridge")
+        lab.relay.run("ip link del plain")
+    wait_for("it is attached again", lambda: attached(lab, "v6"), 10 if event else 65)
+    said(lab, "v6: XDP native")
+    assert lines(lab, "v6 has lost its XDP program") == 1 and lines(lab, "v4: XDP native") == 1
+    assert links(relay)[0] == before[0]
+    traffic.again()
+    in_xdp(lab, relay, traffic)
+
+
+def test_what_detach_takes_from_under_the_daemon_stays_away():
+    with Lab((), server=False) as lab, Navalis(lab, "native", instance="nvn-f%d" % os.getpid()) as relay:
+        relay.ctl("detach", "--force")
+        os.unlink("/run/navalis/%s.lock" % relay.instance)
+        lab.inet.run("ip link set to-relay down")
+        said(lab, "v4 is down")  # it has looked at the NICs by then
+        assert "lost its XDP program" not in lab.log("navalisd")
+        assert not attached(lab, "v4") and not attached(lab, "v6")
+
+
+# ---- the gateways that the kernel keeps resolved for XDP
+
+
+def managed(lab):
+    return {l.split()[0] for l in lab.relay.run("ip neigh").stdout.splitlines() if " managed" in l}
+
+
+ROUTERS = {"8.0.2.254", "2a00:1::2"}  # of the default routes
+
+
+def kept(lab, gateways):
+    try:
+        wait_for("gateways", lambda: managed(lab) == ROUTERS | gateways)
+    except TimeoutError:
+        assert managed(lab) == ROUTERS | gateways
+
+
+@pytest.fixture
+def routes(lab, relay):
+    """None of a test is left for the next."""
+    yield lab.relay.run
+    lab.relay.run("ip route flush root 9.0.0.0/8")
+    lab.relay.run("ip -6 route flush root 2a00:9::/32")
+
+
+@pytest.mark.parametrize("gateway,net", [("8.0.2.%d", "9.9.9.0/24"), ("2a00:1::%x", "2a00:9::/48")])
+def test_a_gateway_without_a_route_is_let_go(lab, routes, gateway, net):
+    """One route through more gateways than are kept, one after the other, and then none."""
+    for i in range(100, 120):
+        routes("ip route replace %s via %s" % (net, gateway % i))
+    kept(lab, {gateway % 119})
+    routes("ip route del " + net)
+    kept(lab, set())
+
+
+def test_a_new_gateway_takes_the_place_of_a_dead_one(lab, routes):
+    """As many routes through gateways of their own as are kept."""
+    for i in range(14):
+        routes("ip route add 9.9.%d.0/24 via 8.0.2.%d" % (i, 100 + i))
+    full = {"8.0.2.%d" % (100 + i) for i in range(14)}
+    kept(lab, full)
+    routes("ip route change 9.9.0.0/24 via 8.0.2.200")
+    kept(lab, full - {"8.0.2.100"} | {"8.0.2.200"})
+    routes("ip route flush root 9.0.0.0/8")
+    kept(lab, set())
+
+
+def test_a_gateway_goes_with_the_address_that_its_route_needs(lab, routes):
+    """The kernel removes such a route without a word."""
+    routes("ip addr add 8.0.3.1/24 dev v4")
+    routes("ip route add 9.9.9.0/24 via 8.0.3.254 src 8.0.3.1")
+    kept(lab, {"8.0.3.254"})
+    routes("ip addr del 8.0.3.1/24 dev v4")
+    assert "9.9.9.0" not in routes("ip route").stdout
+    kept(lab, set())
