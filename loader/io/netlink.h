@@ -15,7 +15,7 @@ struct netlink *netlink_free(struct netlink *nl);
 /* What changed. */
 #define NETLINK_ADDRESSES 1
 #define NETLINK_LINKS 2
-#define NETLINK_GATEWAYS 4 /* there are new ones */
+#define NETLINK_GATEWAYS 4 /* there are new ones, or some may be gone */
 
 /* Readable when addresses, links or routes changed; netlink_drain() empties it and says which. */
 int netlink_fd(const struct netlink *nl);
