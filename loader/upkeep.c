@@ -37,14 +37,13 @@ static void look_at_addresses(struct daemon *d)
 			 ADDR4_SET_MAX);
 }
 
-static void look_at_links(struct daemon *d)
+static void look_at_links(struct daemon *d, struct nav_links *links)
 {
 	struct nav_nic before[NAV_NICS];
-	struct nav_links links;
 
 	memcpy(before, d->page->nic, sizeof(before));
-	netlink_links(d->netlink, d->page->nic, d->page->n_nics, &links);
-	datapath_set_links(d->datapath, &links);
+	netlink_links(d->netlink, d->page->nic, d->page->n_nics, links);
+	datapath_set_links(d->datapath, links);
 	for (__u32 i = 0; i < d->page->n_nics; i++) {
 		const struct nav_nic *nic = &d->page->nic[i];
 
@@ -60,13 +59,16 @@ static void look_at_links(struct daemon *d)
 
 void upkeep_look(struct daemon *d)
 {
-	__u32 ifindex[NAV_NICS], n = 0;
+	__u32 ifindex[NAV_NICS + NAV_VLANS], n = 0;
+	struct nav_links links;
 
-	look_at_links(d);
+	look_at_links(d, &links);
 	look_at_addresses(d);
 	look_at_service(d);
 	for (__u32 i = 0; i < d->page->n_nics; i++)
 		ifindex[n++] = d->page->nic[i].ifindex;
+	for (__u32 i = 0; i < links.n_vlans; i++)
+		ifindex[n++] = links.ifindex[i];
 	d->page->n_neighs = netlink_manage_gateways(d->netlink, ifindex, n, d->page->neigh,
 						    d->page->n_neighs);
 }

@@ -37,7 +37,7 @@
 #define NAV_SERVED 16 /* served prefixes */
 #define NAV_MACS 4    /* of one interface: its own, and those of macvlan interfaces above it (VRRP) */
 #define NAV_VLANS 256 /* VLAN interfaces above our NICs */
-#define NAV_NEIGHS 16 /* next hops that the kernel is asked to keep resolved */
+#define NAV_NEIGHS 64 /* next hops that the kernel is asked to keep resolved */
 
 #define NAV_RTPROT 110                 /* «protocol» of the routes that navalisd makes: n */
 #define NAV_ROUTE_METRIC 1024          /* 2001::/32 to the TUN */

@@ -17,12 +17,12 @@
 #include "io/netlink.h"
 
 #define BUFFER 8192
-#define LOOK_SHARE 200   /* looking at all routes takes one part in so many of the time at most */
+#define LOOK_SHARE 1000  /* looking at all routes takes one part in so many of the time at most */
 #define LOOK_AGAIN 60000 /* ms after a look that failed */
 
 /* The gateways of routes through our NICs, as far as they are known. */
 struct gateways {
-	__u32 ifindex[NAV_NICS], n_ifindex;
+	__u32 ifindex[NAV_NICS + NAV_VLANS], n_ifindex;
 	struct nav_neigh neigh[NAV_NEIGHS];
 	__u32 n;
 	bool grown;   /* since they were last managed */

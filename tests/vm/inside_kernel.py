@@ -4,6 +4,7 @@
 With the argument «dispatcher»: the same beside another program, behind libxdp's dispatcher.
 """
 import os
+import re
 import subprocess
 import sys
 
@@ -88,6 +89,8 @@ def main(shared):
         assert run("xdp-loader status eth0").stdout.count(" navalis ") == 1
         assert "xdpfilt" in run("xdp-loader status eth0").stdout
     assert "eth0: XDP native" + (", behind a dispatcher" if shared else "") in run(BUILD + "/navalisctl status --no-rates").stdout
+    managed = run("ip neigh show dev eth0.4").stdout + run("ip -6 neigh show dev eth0.6").stdout
+    assert re.search(r"^8\.0\.2\.254 .*managed", managed, re.M) and re.search(r"^2a00:1::2 .*managed", managed, re.M), managed
     client, = Table("navalis").fill(1)
     c = v6(client)
     endpoint = ".".join(str(b ^ 255) for b in c[12:]), int.from_bytes(c[10:12], "big") ^ 0xFFFF
