@@ -115,12 +115,12 @@ $(B)/navalis.conf.sample: scripts/generate loader/config.def
 $(B)/prefix: always
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
-$(B)/loader/systemd/navalisd.service: CONFIG := navalis
-$(B)/loader/systemd/navalisd@.service: CONFIG := %i
+$(B)/loader/systemd/navalisd.service: INSTANCE := navalis
+$(B)/loader/systemd/navalisd@.service: INSTANCE := %i
 $(UNITS): loader/systemd/navalisd.service.in Makefile $(B)/prefix
 	$(call say,TEXT)
 	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@CONFIG@|$(CONFIG)|g' $< > $@
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@INSTANCE@|$(INSTANCE)|g' $< > $@
 
 # ---- installing: what the list says, and /etc/navalis/navalis.conf where there is none yet
 

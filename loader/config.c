@@ -58,7 +58,7 @@ static const struct words levels[] = { { "err", LOG_LEVEL_ERR }, { "warning", LO
 
 struct loading {
 	struct config *c;
-	const char *path;
+	const struct config_source *from;
 	FILE *errors;
 	int n_errors;
 	bool seen[N(keys)];
@@ -82,9 +82,9 @@ static void complain(struct loading *l, const char *format, ...)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';
 	if (l->line)
-		fprintf(l->errors, "%s:%d: %s\n", l->path, l->line, sentence);
+		fprintf(l->errors, "%s:%d: %s\n", l->from->path, l->line, sentence);
 	else
-		fprintf(l->errors, "%s: %s\n", l->path, sentence);
+		fprintf(l->errors, "%s: %s\n", l->from->path, sentence);
 }
 
 /* Levenshtein, for words that fit a line. */
@@ -215,6 +215,11 @@ static bool is_name(const char *text, bool instance)
 	return true;
 }
 
+bool config_is_instance(const char *name)
+{
+	return is_name(name, true);
+}
+
 /* One value, or one item of a list. NULL, or what is allowed. */
 static const char *set_value(struct config *c, const struct key *k, char *text)
 {
@@ -334,6 +339,10 @@ static int on_pair(void *data, const char *section, const char *name, const char
 			complain(l, "%s is given twice", name);
 		l->seen[k - keys] = true;
 		set_key(l, k, value);
+		if (k->member == offsetof(struct config, instance) && l->from->instance &&
+		    strcmp(l->c->instance, l->from->instance))
+			complain(l, "instance = %s: this is instance %s (--instance): take the line out",
+				 l->c->instance, l->from->instance);
 	}
 	return 1;
 }
@@ -421,14 +430,14 @@ static void check_together(struct loading *l)
 	}
 }
 
-int config_load(const char *path, FILE *errors, struct config **ret)
+int config_load(const struct config_source *from, FILE *errors, struct config **ret)
 {
-	struct loading l = { .path = path, .errors = errors, .file = fopen(path, "re") };
+	struct loading l = { .from = from, .errors = errors, .file = fopen(from->path, "re") };
 	int err = 0;
 
 	if (!l.file) {
 		err = -errno;
-		fprintf(errors, "%s: cannot be read: %s\n", path, strerror(-err));
+		fprintf(errors, "%s: cannot be read: %s\n", from->path, strerror(-err));
 		return err;
 	}
 	l.c = calloc(1, sizeof(*l.c));
@@ -439,6 +448,8 @@ int config_load(const char *path, FILE *errors, struct config **ret)
 	for (size_t i = 0; i < N(keys); i++)
 		if (*keys[i].initial)
 			set_key(&l, &keys[i], keys[i].initial);
+	if (from->instance)
+		set_key(&l, find_key("navalis", "instance"), from->instance);
 	ini_parse_stream(read_line, &l, on_pair, &l);
 	l.line = 0;
 	if (ferror(l.file))

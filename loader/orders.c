@@ -23,7 +23,7 @@ static int load_again(struct daemon *d, struct config **ret, char *why, size_t s
 
 	if (!f)
 		return -ENOMEM;
-	err = config_load(d->path, f, ret);
+	err = config_load(d->from, f, ret);
 	fclose(f);
 	if (err) {
 		snprintf(why, size, "%.*s", (int)strcspn(text, "\n"), text);

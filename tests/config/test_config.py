@@ -109,6 +109,20 @@ def test_print_config_reads_back_the_same(tmp_path):
     assert check(tmp_path, printed, "--print-config")[2] == printed
 
 
+def test_the_instance_may_be_said_at_the_start(tmp_path):
+    """And then the file says the same, or nothing."""
+    code, _, printed = check(tmp_path, GOOD, "--instance", "b", "--print-config")
+    assert code == 0 and "instance = b" in printed.splitlines()
+    same = GOOD + "[navalis]\ninstance = b\n"
+    assert check(tmp_path, same, "--instance", "b", "--check-config") == (0, "", "")
+    code, stderr, printed = check(tmp_path, GOOD + "[navalis]\ninstance = c\nmode = off\n", "--instance", "b", "--check-config")
+    assert (code, printed) == (1, "")
+    assert stderr == "navalis.conf:6: instance = c: this is instance b (--instance): take the line out\n"
+    for name in ("", "..", "a/b", "x" * 16):
+        code, stderr, printed = check(tmp_path, GOOD, "--instance", name, "--print-config")
+        assert (code, stderr, printed) == (2, "navalisd: --instance wants a name: 1 to 15 letters, digits, - or _\n", "")
+
+
 def test_a_file_cut_anywhere_never_crashes(tmp_path):
     for n in range(len(GOOD)):
         assert check(tmp_path, GOOD[:n])[0] in (0, 1)

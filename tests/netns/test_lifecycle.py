@@ -13,7 +13,7 @@ import time
 import pytest
 
 from counted import hits
-from lab import BUILD, ROOT, SERVICE, Navalis, fresh_native, wait_for
+from lab import BUILD, ROOT, SERVICE, Lab, Navalis, fresh_native, wait_for
 from pinned import Table
 from test_kill import NO_CAPS
 
@@ -142,6 +142,28 @@ def test_reload_is_all_or_nothing(lab, relay):
     wait_for("generic mode", lambda: {n["mode"] for n in relay.json("status", "--no-rates")["nics"]} == {"generic"})
     assert lab.native.ping(c.address, src=fresh_native())[1] == 1
     assert "reloaded: 2 keys changed" in lab.log("navalisd")
+
+
+def test_a_reload_follows_a_link(lab):
+    """As it is switched from one set of files to another in one step."""
+    with Navalis(lab, "off", instance="nvl%d" % os.getpid(), start=False) as relay:
+        link, one, two = relay.conf, relay.conf + ".1", relay.conf + ".2"
+        os.rename(link, one)
+        with open(one) as f, open(two, "w") as g:
+            g.write(f.read() + "unreachables_per_second = 7\n")
+        try:
+            for relay.conf in (link, os.path.relpath(link)):
+                os.symlink(one, link)
+                relay.start()
+                assert ask(relay, {"verb": "reload"})["result"]["changed"] == []
+                os.symlink(two, link + ".new")
+                os.rename(link + ".new", link)
+                assert ask(relay, {"verb": "reload"})["result"]["changed"] == ["unreachables_per_second"]
+                relay.stop()
+                os.unlink(link)
+        finally:
+            os.unlink(one)
+            os.unlink(two)
 
 
 def test_the_control_socket(lab, relay):
@@ -292,9 +314,17 @@ def test_restart_with_65536_clients_is_ready_within_a_second(lab):
 
 def test_named_instances_side_by_side(lab):
     """Each with a folder, a lock, a socket and a TUN of its own; detach takes away one alone."""
-    from lab import Lab
     with Lab(("none",)) as second, Navalis(lab, "native", instance="nvl-a%d" % os.getpid()) as a, \
-            Navalis(second, "native", instance="nvl-b%d" % os.getpid(), extra="[navalis]\ntun = six\n") as b:
+            Navalis(second, "native", instance="nvl-b%d" % os.getpid(), extra="[navalis]\ntun = six\n", start=False) as b:
+        # as the template unit does it: the name is not in the file
+        b.args = ["--instance", b.instance]
+        good = configuration(b).replace("instance = %s\n" % b.instance, "")
+        write(b, good)
+        b.start()
+        write(b, good + "slow_path_rate = 7000\n")
+        assert ask(b, {"verb": "reload"})["result"]["changed"] == ["slow_path_rate"]
+        write(b, good + "[navalis]\ninstance = %s\n" % a.instance)
+        assert "instance = %s: this is instance %s" % (a.instance, b.instance) in ask(b, {"verb": "reload"})["error"]["message"]
         for where, relay in ((lab, a), (second, b)):
             assert where.native.ping(where.clients[0].address, src=fresh_native())[1] == 1
             assert [c["address"] for c in relay.json("clients")["clients"]] == [where.clients[0].address]
