@@ -187,5 +187,5 @@ def test_units_name_the_prefix_of_this_install(tmp_path, prefix):
     for unit, config in {"navalisd": "navalis", "navalisd@": "%i"}.items():
         with open("%s%s/lib/systemd/system/%s.service" % (tmp_path, prefix, unit)) as f:
             text = f.read()
-        assert "ExecStart=%s/sbin/navalisd --config /etc/navalis/%s.conf\n" % (prefix, config) in text
+        assert "ExecStart=%s/sbin/navalisd --instance %s --config /etc/navalis/%s.conf\n" % (prefix, config, config) in text
         assert not re.search("@[A-Z]+@", text)
