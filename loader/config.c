@@ -4,7 +4,6 @@
  * which it takes for the value of the key above; a line that does not fit its buffer; a section
  * without keys; all bad lines but the first) is caught where the lines are handed to it.
  */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <ini.h>
 #include <stdarg.h>
@@ -12,6 +11,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "navalis/input.h"
 
 enum type { NUMBER, FLAG, CHOICE, NAME, MODE, LEVEL, ADMISSION, ENDPOINT, INTERFACES, PREFIXES6, PREFIXES4, SOURCE64 };
 
@@ -184,40 +184,25 @@ static bool parse_endpoint(char *text, struct endpoint4 *ret)
 	return true;
 }
 
-/* An address and a length; host bits that are set are refused rather than cut off. */
-static bool parse_prefix(int family, char *text, __u8 *addr, __u32 *len)
+/* Host bits that are set are refused rather than cut off. */
+static bool parse_prefix(int family, const char *text, __u8 *addr, __u32 *len)
 {
-	__u32 bits = family == AF_INET ? 32 : 128;
-	char *slash = strchr(text, '/');
-
-	*len = bits;
-	if (slash) {
-		*slash++ = '\0';
-		if (!parse_number(slash, 0, bits, len))
-			return false;
-	}
-	if (inet_pton(family, text, addr) != 1)
+	if (!input_prefix(family, text, addr, len))
 		return false;
-	for (__u32 i = *len; i < bits; i++)
+	for (__u32 i = *len; i < (family == AF_INET ? 32 : 128); i++)
 		if (addr[i / 8] & 0x80 >> i % 8)
 			return false;
 	return true;
 }
 
-static bool is_name(const char *text, bool instance)
+static bool is_interface(const char *text)
 {
 	if (!*text || strlen(text) > 15)
 		return false;
 	for (; *text; text++)
-		if (!isalnum((unsigned char)*text) && *text != '_' && *text != '-' &&
-		    (instance || *text != '.'))
+		if (!isalnum((unsigned char)*text) && !strchr("_-.", *text))
 			return false;
 	return true;
-}
-
-bool config_is_instance(const char *name)
-{
-	return is_name(name, true);
 }
 
 /* One value, or one item of a list. NULL, or what is allowed. */
@@ -239,7 +224,7 @@ static const char *set_value(struct config *c, const struct key *k, char *text)
 	case LEVEL:
 		return parse_word(levels, text, member) ? NULL : "err, warning, info or debug";
 	case NAME:
-		if (!is_name(text, true))
+		if (!input_instance(text))
 			return "1 to 15 letters, digits, - or _";
 		strcpy(member, text);
 		return NULL;
@@ -250,7 +235,7 @@ static const char *set_value(struct config *c, const struct key *k, char *text)
 	case ENDPOINT:
 		return parse_endpoint(text, member) ? NULL : "an IPv4 address and a port, as 192.0.2.1:3545";
 	case INTERFACES:
-		if (!is_name(text, false))
+		if (!is_interface(text))
 			return "names of interfaces";
 		if (c->n_interfaces == NAV_NICS)
 			return "at most 8 interfaces";

@@ -41,9 +41,6 @@ struct config_source {
 	const char *instance; /* its name, which the file cannot change; NULL: the file's */
 };
 
-/* Can an instance be called so? */
-bool config_is_instance(const char *name);
-
 /*
  * Reads a file. Each error is written to errors as «FILE:LINE: sentence», all of them, not only the
  * first. Returns 0 with *ret (to be freed by free()), or negative errno.

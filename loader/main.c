@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "navalis/input.h"
 
 #define CONFIG_FILE "/etc/navalis/navalis.conf"
 
@@ -71,7 +72,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "navalisd: «%s» is not an option\n%s", argv[optind], usage);
 		return 2;
 	}
-	if (from.instance && !config_is_instance(from.instance)) {
+	if (from.instance && !input_instance(from.instance)) {
 		fputs("navalisd: --instance wants a name: 1 to 15 letters, digits, - or _\n", stderr);
 		return 2;
 	}

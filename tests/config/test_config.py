@@ -38,6 +38,7 @@ BAD = {
     "[navalis]\nmode = natvie\n": "navalis.conf:2: mode = natvie: auto, native, generic or off is allowed here",
     "[navalis]\ninstance = a/b\n": "navalis.conf:2: instance = a/b: 1 to 15 letters, digits, - or _ is allowed here",
     "[navalis]\nrefuse = 10.0.0.1/8\n": "navalis.conf:2: refuse: «10.0.0.1/8»: IPv4 prefixes with no bit set behind their length",
+    "[navalis]\nrefuse = 8.0.0.0/+8\n": "navalis.conf:2: refuse: «8.0.0.0/+8»: IPv4 prefixes with no bit set behind their length",
     "[navalis]\nserve = 2a00::/129\n": "navalis.conf:2: serve: «2a00::/129»: IPv6 prefixes with no bit set behind their length",
     "[navalis]\nlaboratory = maybe\n": "navalis.conf:2: laboratory = maybe: yes or no is allowed here",
     "[navalis]\ninterfaces = a a\n[teredo]\nservice = 8.0.0.1\n": "interfaces: «a» is given twice",

@@ -173,8 +173,16 @@ def test_the_control_socket(lab, relay):
     assert ask(relay, {"verb": "dance"})["error"]["message"] == "verbs are reload, flush and pending"
     assert "too long" in ask(relay, "x" * 5000)["error"]["message"]
     assert "is not understood" in ask(relay, {"verb": "flush"})["error"]["message"]
-    for bad in ({"server": "8.0.1"}, {"address": "8.0.1.0/33"}, {"client": "x"}, {"client": None}, {"everything": True}):
-        assert "%s is not understood" % next(iter(bad)) in ask(relay, {"verb": "flush", **bad})["error"]["message"]
+    for bad in ({"server": "8.0.1"}, {"address": "8.0.1.0/33"}, {"address": "8.0.0.0/+5"}, {"client": "x"}, {"client": "2a00::1"},
+                {"everything": True}, {"everything": "8.0.0.0/8"}, *({name: value} for name in ("server", "address", "client")
+                for value in (None, 5, True, [], {}, ["8.0.0.0/8"])), *({name: value, "server": "8.0.0.0/8"}
+                for name in ("all", "dry_run") for value in (None, "yes", "no", 1, 0, [], {"all": True}))):
+        error = ask(relay, {"verb": "flush", **bad})["error"]
+        assert (error["code"], error["message"]) == (2, "flush: %s is not understood" % next(iter(bad)))
+    assert "filter (there is none: say all)" in ask(relay, {"verb": "flush", "all": False})["error"]["message"]
+    for verb in (None, 5, True, ["reload"], {"reload": 1}, "", "reload "):
+        assert ask(relay, {"verb": verb})["error"]["message"] == "verbs are reload, flush and pending"
+    assert ask(relay, {})["error"]["code"] == ask(relay, [])["error"]["code"] == 2
     # callers that say nothing do not keep others out for long, nor the daemon from its work
     idle = [socket.socket(socket.AF_UNIX) for _ in range(12)]
     for s in idle:
@@ -215,6 +223,12 @@ def test_flush_and_pending(lab, relay):
         (gone.replace("2001:0:", "2001:0:"), "probe", 1, 104)]
     assert ask(relay, {"verb": "flush", "address": "8.0.11.0/24", "dry_run": True})["result"] == {"flushed": 1, "dry_run": True}
     assert len(relay.json("clients")["clients"]) == 3
+    # one client that is asked for by name is to be there, be it as one that has not answered
+    assert ask(relay, {"verb": "flush", "client": gone, "dry_run": True})["result"]["flushed"] == 0
+    assert ask(relay, {"verb": "flush", "client": gone, "address": "9.0.0.0/8"})["error"]["code"] == 4
+    assert ask(relay, {"verb": "flush", "client": gone})["result"]["flushed"] == 0
+    assert ask(relay, {"verb": "flush", "client": gone})["error"] == {
+        "code": 4, "message": "flush: there is no such client, proven or pending"}
     assert ask(relay, {"verb": "flush", "address": "8.0.11.0/24"})["result"]["flushed"] == 1
     assert ask(relay, {"verb": "flush", "server": "8.0.9.9"})["result"]["flushed"] == 0
     assert ask(relay, {"verb": "flush", "client": lab.clients[1].address})["result"]["flushed"] == 1

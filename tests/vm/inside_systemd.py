@@ -140,7 +140,7 @@ def main():
     wait("the other instance", lambda: "2001::/32 leads to teredo already" in run("journalctl -o cat -u navalisd@second"))
     run("systemctl stop navalisd@second && navalisctl --instance second detach")
     # and in a network namespace of its own it does
-    drop_in("navalisd@second", "Several instances", NAME="second")
+    drop_in("navalisd@second", "Several instances", INSTANCE="second")
     run("ip netns add second")
     within = "nsenter --net=/run/netns/second "
     for key in ("ipv4", "ipv6"):
