@@ -142,10 +142,15 @@ install: all
 	$(Q)test -e "$(DESTDIR)/etc/navalis/navalis.conf" || \
 		install -D -m 0644 $(B)/navalis.conf.sample "$(DESTDIR)/etc/navalis/navalis.conf"
 
-# On this machine itself every instance is detached first; a running one is not taken away from under.
+# On this machine itself every instance is detached first; a running one is not taken away from under. Then
+# no unit starts with the machine any more: disabling fails where systemd does not know them, who then has no links.
 uninstall: $(B)/navalisctl $(B)/navalis.conf.sample
 	$(Q)test -n "$(DESTDIR)" || scripts/detach-all $(B)/navalisctl
+	$(Q)test -n "$(DESTDIR)" || ! command -v systemctl > /dev/null || \
+		systemctl -q disable navalisd.service navalisd@.service 2> /dev/null || true
 	$(Q)for f in $(INSTALLED); do rm -f "$(DESTDIR)$(PREFIX)/$${f%%:*}" || exit 1; done
+	$(Q)test -n "$(DESTDIR)" || ! test -d /run/systemd/system || systemctl daemon-reload
+	$(Q)test -n "$(DESTDIR)" || rmdir /run/navalis 2> /dev/null || true
 	$(Q)rmdir "$(DESTDIR)$(PREFIX)/share/doc/navalis" 2>/dev/null || true
 	$(Q)if cmp -s $(B)/navalis.conf.sample "$(DESTDIR)/etc/navalis/navalis.conf"; then \
 		rm -f "$(DESTDIR)/etc/navalis/navalis.conf" || exit 1; \
