@@ -33,9 +33,12 @@ static char *from_root(const char *path)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "instance", required_argument, NULL, 'i' },
-		{ "check-config", no_argument, NULL, 'k' }, { "print-config", no_argument, NULL, 'p' },
-		{ "version", no_argument, NULL, 'v' },	    { "help", no_argument, NULL, 'h' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "instance", required_argument, NULL, 'i' },
+		{ "check-config", no_argument, NULL, 'k' },
+		{ "print-config", no_argument, NULL, 'p' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	struct config_source from = { .path = CONFIG_FILE };
@@ -73,7 +76,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (from.instance && !input_instance(from.instance)) {
-		fputs("navalisd: --instance wants a name: 1 to 15 letters, digits, - or _\n", stderr);
+		fputs("navalisd: --instance wants a name: 1 to 15 letters, digits, - or _\n",
+		      stderr);
 		return 2;
 	}
 	if (config_load(&from, stderr, &config))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What people write, as navalisd and navalisctl both take it: names of instances, prefixes, clients.
+ * What people write, as navalisd and navalisctl both take it: names of instances, prefixes,
+ * clients.
  */
 #ifndef NAVALIS_INPUT_H
 #define NAVALIS_INPUT_H

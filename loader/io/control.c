@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "io/control.h"
+#include "navalis/abi.h"
 
 #define CALLERS 8         /* at once */
 #define REQUEST 4096      /* bytes */
@@ -218,7 +219,7 @@ int control_new(const char *instance, sd_event *event, control_answer *answer, v
 	c->path.sun_family = AF_UNIX;
 	for (int i = 0; i < CALLERS; i++)
 		c->caller[i].fd = -1;
-	snprintf(c->path.sun_path, sizeof(c->path.sun_path), "/run/navalis/%s.sock", instance);
+	snprintf(c->path.sun_path, sizeof(c->path.sun_path), NAV_SOCKET, instance);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(c->path.sun_path);
 	/* nobody can connect before listen(), and by then the mode is right */
