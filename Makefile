@@ -115,12 +115,12 @@ $(B)/navalis.conf.sample: scripts/generate loader/config.def
 $(B)/prefix: always
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
-$(B)/loader/systemd/navalisd.service: CONFIG := navalis
-$(B)/loader/systemd/navalisd@.service: CONFIG := %i
+$(B)/loader/systemd/navalisd.service: INSTANCE := navalis
+$(B)/loader/systemd/navalisd@.service: INSTANCE := %i
 $(UNITS): loader/systemd/navalisd.service.in Makefile $(B)/prefix
 	$(call say,TEXT)
 	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@CONFIG@|$(CONFIG)|g' $< > $@
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@INSTANCE@|$(INSTANCE)|g' $< > $@
 
 # ---- installing: what the list says, and /etc/navalis/navalis.conf where there is none yet
 
@@ -142,10 +142,15 @@ install: all
 	$(Q)test -e "$(DESTDIR)/etc/navalis/navalis.conf" || \
 		install -D -m 0644 $(B)/navalis.conf.sample "$(DESTDIR)/etc/navalis/navalis.conf"
 
-# On this machine itself every instance is detached first; a running one is not taken away from under.
+# On this machine itself every instance is detached first; a running one is not taken away from under. Then
+# no unit starts with the machine any more: disabling fails where systemd does not know them, who then has no links.
 uninstall: $(B)/navalisctl $(B)/navalis.conf.sample
 	$(Q)test -n "$(DESTDIR)" || scripts/detach-all $(B)/navalisctl
+	$(Q)test -n "$(DESTDIR)" || ! command -v systemctl > /dev/null || \
+		systemctl -q disable navalisd.service navalisd@.service 2> /dev/null || true
 	$(Q)for f in $(INSTALLED); do rm -f "$(DESTDIR)$(PREFIX)/$${f%%:*}" || exit 1; done
+	$(Q)test -n "$(DESTDIR)" || ! test -d /run/systemd/system || systemctl daemon-reload
+	$(Q)test -n "$(DESTDIR)" || rmdir /run/navalis 2> /dev/null || true
 	$(Q)rmdir "$(DESTDIR)$(PREFIX)/share/doc/navalis" 2>/dev/null || true
 	$(Q)if cmp -s $(B)/navalis.conf.sample "$(DESTDIR)/etc/navalis/navalis.conf"; then \
 		rm -f "$(DESTDIR)/etc/navalis/navalis.conf" || exit 1; \

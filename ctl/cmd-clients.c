@@ -260,11 +260,11 @@ static bool option(struct listing *l, const char *name, const char *value)
 		       l->limit;
 	}
 	if (!strcmp(name, "--server"))
-		return parse_net4(value, &l->server);
+		return input_net4(value, &l->server);
 	if (!strcmp(name, "--address"))
-		return parse_net4(value, &l->address);
+		return input_net4(value, &l->address);
 	if (!strcmp(name, "--client"))
-		return l->one_client = parse_client(value, &l->client);
+		return l->one_client = input_client(value, &l->client);
 	if (!strcmp(name, "--state")) {
 		l->state = value;
 		return !strcmp(value, "live") || !strcmp(value, "aged");
@@ -312,7 +312,8 @@ static int options(struct ctl *c, struct listing *l)
 			return ctl_fail_option(c, name, value, known);
 		}
 	}
-	if (l->reverse && !l->sort)
+	/* one is shown when it has been found, not before */
+	if ((l->reverse || l->one_client) && !l->sort)
 		l->sort = by_address;
 	return EXIT_DONE;
 }
@@ -340,6 +341,10 @@ int cmd_clients(struct ctl *c)
 		return ctl_fail(c, EXIT_FAILED,
 				"not enough memory to sort: leave --sort and --reverse out");
 	}
+	if (l.one_client && !l.n)
+		return ctl_fail(c, EXIT_NOT_FOUND, "%s is no proven client%s", text_in6(&l.client).s,
+				l.state || l.server.mask || l.address.mask ?
+					" that the other filters fit" : "");
 	if (c->json && l.sort)
 		fputs("{\"clients\":[", stdout);
 	if (l.sort)

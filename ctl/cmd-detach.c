@@ -173,8 +173,11 @@ static void remove_tun(struct removed *r, const char *name)
 /* A name in the folder that abi.h knows. */
 static bool is_ours(const char *name)
 {
-	static const char *const names[] = { "meta",  "clients", "remapped", "cookies", "own",
-					     "vlans", "tagged",	 "counters", "daemon" };
+	static const char *const names[] = {
+#define P(id, pinned) #pinned,
+		NAV_PINNED(P)
+#undef P
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(name, names[i]))
@@ -208,7 +211,7 @@ static void guess_tun(const struct ctl *c, char *tun)
 {
 	struct holder holder = route_holder();
 	struct ctl other = { .quiet = true };
-	DIR *dir = opendir("/sys/fs/bpf");
+	DIR *dir = opendir(NAV_BPFFS);
 	struct dirent *e;
 
 	if (holder.n != 1 || !if_indextoname(holder.oif, tun))
@@ -274,7 +277,7 @@ static bool take_lock(struct removed *r)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "/run/navalis/%s.lock", r->c->instance);
+	snprintf(path, sizeof(path), NAV_LOCK, r->c->instance);
 	r->lock = open(path, O_RDWR | O_CLOEXEC);
 	return r->lock < 0 || !flock(r->lock, LOCK_EX | LOCK_NB);
 }
@@ -283,10 +286,10 @@ static void remove_files(struct removed *r, bool held)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "/run/navalis/%s.lock", r->c->instance);
+	snprintf(path, sizeof(path), NAV_LOCK, r->c->instance);
 	if (held && r->lock >= 0 && !unlink(path))
 		say(r, "lock", path);
-	snprintf(path, sizeof(path), "/run/navalis/%s.sock", r->c->instance);
+	snprintf(path, sizeof(path), NAV_SOCKET, r->c->instance);
 	if (!unlink(path))
 		say(r, "socket", path);
 }
@@ -327,7 +330,7 @@ int cmd_detach(struct ctl *c)
 
 	if (c->argc && !force)
 		return ctl_fail(c, EXIT_USAGE, "detach knows --force alone, not «%s»", c->argv[0]);
-	snprintf(folder, sizeof(folder), "/sys/fs/bpf/%s", c->instance);
+	snprintf(folder, sizeof(folder), NAV_FOLDER, c->instance);
 	err = maps_meta(c, &meta);
 	if (err == -EPERM || err == -EACCES)
 		return ctl_fail(c, EXIT_FAILED, "no right to detach: run as root");

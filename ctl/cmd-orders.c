@@ -66,8 +66,8 @@ int cmd_flush(struct ctl *c)
 		} else if (!strcmp(name, "--dry-run")) {
 			json_object_object_add(request, "dry_run", json_object_new_boolean(true));
 		} else if (value && (((!strcmp(name, "--server") || !strcmp(name, "--address")) &&
-				      parse_net4(value, &net)) ||
-				     (!strcmp(name, "--client") && parse_client(value, &a)))) {
+				      input_net4(value, &net)) ||
+				     (!strcmp(name, "--client") && input_client(value, &a)))) {
 			filter = true;
 			json_object_object_add(request, name + 2, json_object_new_string(value));
 			i++;

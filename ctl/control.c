@@ -48,7 +48,7 @@ static int call_up(const struct ctl *c, unsigned patience_s, struct call *call)
 	call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (call->fd < 0)
 		return -errno;
-	snprintf(at.sun_path, sizeof(at.sun_path), "/run/navalis/%s.sock", c->instance);
+	snprintf(at.sun_path, sizeof(at.sun_path), NAV_SOCKET, c->instance);
 	/* limits connect(), too, which waits while the daemon's queue of callers is full */
 	setsockopt(call->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(call->fd, (struct sockaddr *)&at, sizeof(at))) {

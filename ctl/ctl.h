@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "navalis/abi.h"
+#include "navalis/input.h"
 
 #define JSON_SCHEMA 1
 
@@ -83,23 +84,6 @@ struct member {
  */
 int control_order(const struct ctl *c, struct json_object *request, unsigned patience_s,
 		  const struct member *members, struct json_object **result);
-
-/* ---- IPv4 networks: zero fits all -------------------------------------------------------------- */
-
-struct net4 {
-	__be32 net, mask;
-};
-
-/* ADDRESS or ADDRESS/LENGTH. */
-bool parse_net4(const char *text, struct net4 *ret);
-
-/* An address of a Teredo client. */
-bool parse_client(const char *text, struct in6_addr *ret);
-
-static inline bool net4_has(const struct net4 *n, __be32 addr)
-{
-	return (addr & n->mask) == n->net;
-}
 
 /* ---- texts ------------------------------------------------------------------------------------ */
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Texts of addresses, times, rates and reasons. */
 #include <arpa/inet.h>
-#include <ctype.h>
-#include <stdlib.h>
 
 #include "ctl.h"
 
@@ -41,33 +39,6 @@ struct text text_endpoint(struct endpoint4 e)
 
 	snprintf(t.s + strlen(t.s), 8, ":%u", HOST16(e.port));
 	return t;
-}
-
-bool parse_net4(const char *text, struct net4 *ret)
-{
-	char copy[32], *slash, *end;
-	unsigned long len = 32;
-
-	if (strlen(text) >= sizeof(copy))
-		return false;
-	strcpy(copy, text);
-	slash = strchr(copy, '/');
-	if (slash) {
-		*slash++ = '\0';
-		len = strtoul(slash, &end, 10);
-		if (!isdigit((unsigned char)*slash) || *end || len > 32)
-			return false;
-	}
-	if (inet_pton(AF_INET, copy, &ret->net) != 1)
-		return false;
-	ret->mask = len ? BE32(~0U << (32 - len)) : 0;
-	ret->net &= ret->mask;
-	return true;
-}
-
-bool parse_client(const char *text, struct in6_addr *ret)
-{
-	return inet_pton(AF_INET6, text, ret) == 1 && teredo_is(ret);
 }
 
 struct text text_age(__u64 ms)

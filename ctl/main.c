@@ -204,16 +204,6 @@ int cmd_version(struct ctl *c)
 	return EXIT_DONE;
 }
 
-/* As navalisd takes them; «..» would be somebody else's folder. */
-static bool is_instance(const char *text)
-{
-	static const char good[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-	size_t n = strspn(text, good);
-
-	return n && n <= 15 && !text[n];
-}
-
 /* Takes the options that may stand anywhere out of argv. --json first: errors are to obey it. */
 static int common_options(struct ctl *c, int argc, char **argv)
 {
@@ -229,7 +219,7 @@ static int common_options(struct ctl *c, int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		if (strcmp(argv[i], "--instance")) {
 			argv[n++] = argv[i];
-		} else if (++i == argc || !is_instance(argv[i])) {
+		} else if (++i == argc || !input_instance(argv[i])) {
 			return ctl_fail(c, EXIT_USAGE,
 					"--instance wants a name: 1 to 15 letters, digits, "
 					"- or _");

@@ -16,7 +16,7 @@ static int open_map(const struct ctl *c, const char *name)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "/sys/fs/bpf/%s/%s", c->instance, name);
+	snprintf(path, sizeof(path), NAV_FOLDER "/%s", c->instance, name);
 	return bpf_obj_get(path);
 }
 
@@ -87,8 +87,7 @@ int maps_open(const struct ctl *c, struct maps *m)
 				m->meta.reasons, NAV_ABI, R_MAX);
 	if (err)
 		return ctl_fail(c, EXIT_NOT_FOUND,
-				"no instance %s on this host: ls /sys/fs/bpf "
-				"shows which there are",
+				"no instance %s on this host: ls " NAV_BPFFS " shows which there are",
 				c->instance);
 	fd = open_map(c, "clients");
 	m->counters = open_map(c, "counters");

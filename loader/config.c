@@ -4,7 +4,6 @@
  * which it takes for the value of the key above; a line that does not fit its buffer; a section
  * without keys; all bad lines but the first) is caught where the lines are handed to it.
  */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <ini.h>
 #include <stdarg.h>
@@ -12,6 +11,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "navalis/input.h"
 
 enum type { NUMBER, FLAG, CHOICE, NAME, MODE, LEVEL, ADMISSION, ENDPOINT, INTERFACES, PREFIXES6, PREFIXES4, SOURCE64 };
 
@@ -58,7 +58,7 @@ static const struct words levels[] = { { "err", LOG_LEVEL_ERR }, { "warning", LO
 
 struct loading {
 	struct config *c;
-	const char *path;
+	const struct config_source *from;
 	FILE *errors;
 	int n_errors;
 	bool seen[N(keys)];
@@ -82,9 +82,9 @@ static void complain(struct loading *l, const char *format, ...)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';
 	if (l->line)
-		fprintf(l->errors, "%s:%d: %s\n", l->path, l->line, sentence);
+		fprintf(l->errors, "%s:%d: %s\n", l->from->path, l->line, sentence);
 	else
-		fprintf(l->errors, "%s: %s\n", l->path, sentence);
+		fprintf(l->errors, "%s: %s\n", l->from->path, sentence);
 }
 
 /* Levenshtein, for words that fit a line. */
@@ -184,33 +184,23 @@ static bool parse_endpoint(char *text, struct endpoint4 *ret)
 	return true;
 }
 
-/* An address and a length; host bits that are set are refused rather than cut off. */
-static bool parse_prefix(int family, char *text, __u8 *addr, __u32 *len)
+/* Host bits that are set are refused rather than cut off. */
+static bool parse_prefix(int family, const char *text, __u8 *addr, __u32 *len)
 {
-	__u32 bits = family == AF_INET ? 32 : 128;
-	char *slash = strchr(text, '/');
-
-	*len = bits;
-	if (slash) {
-		*slash++ = '\0';
-		if (!parse_number(slash, 0, bits, len))
-			return false;
-	}
-	if (inet_pton(family, text, addr) != 1)
+	if (!input_prefix(family, text, addr, len))
 		return false;
-	for (__u32 i = *len; i < bits; i++)
+	for (__u32 i = *len; i < (family == AF_INET ? 32 : 128); i++)
 		if (addr[i / 8] & 0x80 >> i % 8)
 			return false;
 	return true;
 }
 
-static bool is_name(const char *text, bool instance)
+static bool is_interface(const char *text)
 {
 	if (!*text || strlen(text) > 15)
 		return false;
 	for (; *text; text++)
-		if (!isalnum((unsigned char)*text) && *text != '_' && *text != '-' &&
-		    (instance || *text != '.'))
+		if (!isalnum((unsigned char)*text) && !strchr("_-.", *text))
 			return false;
 	return true;
 }
@@ -234,7 +224,7 @@ static const char *set_value(struct config *c, const struct key *k, char *text)
 	case LEVEL:
 		return parse_word(levels, text, member) ? NULL : "err, warning, info or debug";
 	case NAME:
-		if (!is_name(text, true))
+		if (!input_instance(text))
 			return "1 to 15 letters, digits, - or _";
 		strcpy(member, text);
 		return NULL;
@@ -245,7 +235,7 @@ static const char *set_value(struct config *c, const struct key *k, char *text)
 	case ENDPOINT:
 		return parse_endpoint(text, member) ? NULL : "an IPv4 address and a port, as 192.0.2.1:3545";
 	case INTERFACES:
-		if (!is_name(text, false))
+		if (!is_interface(text))
 			return "names of interfaces";
 		if (c->n_interfaces == NAV_NICS)
 			return "at most 8 interfaces";
@@ -334,6 +324,10 @@ static int on_pair(void *data, const char *section, const char *name, const char
 			complain(l, "%s is given twice", name);
 		l->seen[k - keys] = true;
 		set_key(l, k, value);
+		if (k->member == offsetof(struct config, instance) && l->from->instance &&
+		    strcmp(l->c->instance, l->from->instance))
+			complain(l, "instance = %s: this is instance %s (--instance): take the line out",
+				 l->c->instance, l->from->instance);
 	}
 	return 1;
 }
@@ -421,14 +415,14 @@ static void check_together(struct loading *l)
 	}
 }
 
-int config_load(const char *path, FILE *errors, struct config **ret)
+int config_load(const struct config_source *from, FILE *errors, struct config **ret)
 {
-	struct loading l = { .path = path, .errors = errors, .file = fopen(path, "re") };
+	struct loading l = { .from = from, .errors = errors, .file = fopen(from->path, "re") };
 	int err = 0;
 
 	if (!l.file) {
 		err = -errno;
-		fprintf(errors, "%s: cannot be read: %s\n", path, strerror(-err));
+		fprintf(errors, "%s: cannot be read: %s\n", from->path, strerror(-err));
 		return err;
 	}
 	l.c = calloc(1, sizeof(*l.c));
@@ -439,6 +433,8 @@ int config_load(const char *path, FILE *errors, struct config **ret)
 	for (size_t i = 0; i < N(keys); i++)
 		if (*keys[i].initial)
 			set_key(&l, &keys[i], keys[i].initial);
+	if (from->instance)
+		set_key(&l, find_key("navalis", "instance"), from->instance);
 	ini_parse_stream(read_line, &l, on_pair, &l);
 	l.line = 0;
 	if (ferror(l.file))

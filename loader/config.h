@@ -35,11 +35,17 @@ struct config {
 	__u32 new_clients, new_per_source, bubbles_per_client, bubbles_per_server, unreachables;
 };
 
+/* Where a configuration comes from, at the start and with each reload. */
+struct config_source {
+	const char *path;
+	const char *instance; /* its name, which the file cannot change; NULL: the file's */
+};
+
 /*
  * Reads a file. Each error is written to errors as «FILE:LINE: sentence», all of them, not only the
  * first. Returns 0 with *ret (to be freed by free()), or negative errno.
  */
-int config_load(const char *path, FILE *errors, struct config **ret);
+int config_load(const struct config_source *from, FILE *errors, struct config **ret);
 
 /* The effective configuration, in the form that config_load() reads. */
 void config_print(const struct config *c, FILE *out);

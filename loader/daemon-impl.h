@@ -13,7 +13,7 @@
 #include "io/udp.h"
 
 struct daemon {
-	const char *path;      /* of the configuration; not owned */
+	const struct config_source *from; /* of the configuration; not owned */
 	struct config *config;
 	struct nav_config policy;
 	struct host host;

@@ -347,7 +347,8 @@ static int take_over(struct daemon *d, struct error *e)
 	return err;
 }
 
-int daemon_new(const char *path, struct config *c, struct daemon **ret, struct error *e)
+int daemon_new(const struct config_source *from, struct config *c, struct daemon **ret,
+	       struct error *e)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
 	int err;
@@ -356,7 +357,7 @@ int daemon_new(const char *path, struct config *c, struct daemon **ret, struct e
 		free(c);
 		return error_set(e, -ENOMEM, "out of memory");
 	}
-	d->path = path;
+	d->from = from;
 	d->config = c;
 	d->tun = -1;
 	err = daemon_check(c, e);

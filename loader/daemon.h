@@ -10,9 +10,9 @@ struct daemon;
 
 /*
  * Sets up everything, attaches, and is ready to run. On error what was new is gone again. The
- * configuration becomes the daemon's, on error, too; path, where it was read from, stays the caller's.
+ * configuration becomes the daemon's, on error, too; where it was read from stays the caller's.
  */
-int daemon_new(const char *path, struct config *c, struct daemon **ret, struct error *e);
+int daemon_new(const struct config_source *from, struct config *c, struct daemon **ret, struct error *e);
 struct daemon *daemon_free(struct daemon *d);
 
 /* Until SIGTERM or SIGINT. Proven clients go on being served by XDP afterwards. */

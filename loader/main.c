@@ -1,31 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* navalisd: its command line. */
 #include <getopt.h>
-#include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "daemon.h"
+#include "navalis/input.h"
 
 #define CONFIG_FILE "/etc/navalis/navalis.conf"
 
 static const char usage[] =
-	"Usage: navalisd [--config FILE] [--check-config | --print-config]\n"
+	"Usage: navalisd [--config FILE] [--instance NAME] [--check-config | --print-config]\n"
 	"\n"
-	"  --config FILE   read FILE instead of " CONFIG_FILE "\n"
-	"  --check-config  say whether the configuration is good, and touch nothing\n"
-	"  --print-config  print the effective configuration\n"
-	"  --version       print the version\n"
-	"  --help          print this\n";
+	"  --config FILE    read FILE instead of " CONFIG_FILE "\n"
+	"  --instance NAME  be instance NAME, instead of navalis; the file may not say otherwise\n"
+	"  --check-config   say whether the configuration is good, and touch nothing\n"
+	"  --print-config   print the effective configuration\n"
+	"  --version        print the version\n"
+	"  --help           print this\n";
+
+/* The path from the root, for reloads; links in it stay, since they may lead elsewhere by then. */
+static char *from_root(const char *path)
+{
+	char *here = *path == '/' ? strdup("") : getcwd(NULL, 0), *full = NULL;
+
+	if (here && asprintf(&full, "%s%s%s", here, *path == '/' ? "" : "/", path) < 0)
+		full = NULL;
+	free(here);
+	return full;
+}
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' },
-		{ "print-config", no_argument, NULL, 'p' }, { "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },	    { 0 },
+		{ "config", required_argument, NULL, 'c' },
+		{ "instance", required_argument, NULL, 'i' },
+		{ "check-config", no_argument, NULL, 'k' },
+		{ "print-config", no_argument, NULL, 'p' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
-	const char *path = CONFIG_FILE;
-	char full[PATH_MAX]; /* for reloads */
+	struct config_source from = { .path = CONFIG_FILE };
+	char *full;
 	struct config *config;
 	struct daemon *daemon;
 	struct error e;
@@ -34,7 +51,10 @@ int main(int argc, char **argv)
 	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (o) {
 		case 'c':
-			path = optarg;
+			from.path = optarg;
+			break;
+		case 'i':
+			from.instance = optarg;
 			break;
 		case 'k':
 		case 'p':
@@ -55,7 +75,12 @@ int main(int argc, char **argv)
 		fprintf(stderr, "navalisd: «%s» is not an option\n%s", argv[optind], usage);
 		return 2;
 	}
-	if (config_load(path, stderr, &config))
+	if (from.instance && !input_instance(from.instance)) {
+		fputs("navalisd: --instance wants a name: 1 to 15 letters, digits, - or _\n",
+		      stderr);
+		return 2;
+	}
+	if (config_load(&from, stderr, &config))
 		return 1;
 	if (todo == 'p')
 		config_print(config, stdout);
@@ -64,17 +89,20 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_set_level(config->log_level);
-	if (!realpath(path, full)) {
-		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+	full = from_root(from.path);
+	if (!full) {
+		fprintf(stderr, "%s: %s\n", from.path, strerror(errno));
 		free(config);
 		return 1;
 	}
-	err = daemon_new(full, config, &daemon, &e);
+	from.path = full;
+	err = daemon_new(&from, config, &daemon, &e);
 	if (err) {
 		log_line(LOG_LEVEL_ERR, "%s", e.text);
 	} else {
 		err = daemon_run(daemon);
 		daemon_free(daemon);
 	}
+	free(full);
 	return err ? 1 : 0;
 }

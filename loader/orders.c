@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What an operator orders while the daemon runs: reload, flush, and a look at who is not proven. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
 #include "daemon-impl.h"
+#include "navalis/input.h"
 
 #define SHOWN 10000 /* unproven clients in one answer */
 
 /* Exit codes of navalisctl. */
-enum { FAILED = 1, USAGE = 2 };
+enum { FAILED = 1, USAGE = 2, NOT_FOUND = 4 };
 
 /* ---- reload ---------------------------------------------------------------------------------- */
 
@@ -23,7 +23,7 @@ static int load_again(struct daemon *d, struct config **ret, char *why, size_t s
 
 	if (!f)
 		return -ENOMEM;
-	err = config_load(d->path, f, ret);
+	err = config_load(d->from, f, ret);
 	fclose(f);
 	if (err) {
 		snprintf(why, size, "%.*s", (int)strcspn(text, "\n"), text);
@@ -130,53 +130,46 @@ static struct json_object *answer_reload(struct daemon *d)
 
 /* An order to forget clients; those that all of its filters fit. */
 struct flush_order {
-	__be32 server, server_mask, address, address_mask;
+	struct net4 server, address;
 	struct in6_addr client;
 	bool one_client, any_filter, all, dry_run;
+	bool pending; /* the one client is */
 };
 
-static bool parse_net(const char *text, __be32 *net, __be32 *mask)
+static bool parse_filter(struct flush_order *o, const char *name, const char *text)
 {
-	char copy[32], *slash, *end;
-	unsigned long len = 32;
+	o->any_filter = true;
+	if (!strcmp(name, "server"))
+		return input_net4(text, &o->server);
+	if (!strcmp(name, "address"))
+		return input_net4(text, &o->address);
+	o->one_client = true;
+	return !strcmp(name, "client") && input_client(text, &o->client);
+}
 
-	snprintf(copy, sizeof(copy), "%s", text);
-	slash = strchr(copy, '/');
-	if (slash) {
-		*slash++ = '\0';
-		len = strtoul(slash, &end, 10);
-		if (!*slash || *end || len > 32)
-			return false;
+static bool parse_member(struct flush_order *o, const char *name, struct json_object *value)
+{
+	const enum json_type type = json_object_get_type(value);
+
+	if (!strcmp(name, "verb"))
+		return true;
+	if (type == json_type_boolean && !strcmp(name, "all")) {
+		o->all = json_object_get_boolean(value);
+		return true;
 	}
-	if (inet_pton(AF_INET, copy, net) != 1)
-		return false;
-	*mask = len ? BE32(~0U << (32 - len)) : 0;
-	*net &= *mask;
-	return true;
+	if (type == json_type_boolean && !strcmp(name, "dry_run")) {
+		o->dry_run = json_object_get_boolean(value);
+		return true;
+	}
+	return type == json_type_string && parse_filter(o, name, json_object_get_string(value));
 }
 
 /* The first thing in the request that is not understood, or NULL. */
 static const char *parse_flush(struct json_object *request, struct flush_order *o)
 {
-	json_object_object_foreach(request, name, value) {
-		const char *text = value ? json_object_get_string(value) : ""; /* null */
-		bool known = true;
-
-		if (!strcmp(name, "server"))
-			known = o->any_filter = parse_net(text, &o->server, &o->server_mask);
-		else if (!strcmp(name, "address"))
-			known = o->any_filter = parse_net(text, &o->address, &o->address_mask);
-		else if (!strcmp(name, "client"))
-			known = o->any_filter = o->one_client = inet_pton(AF_INET6, text, &o->client) == 1;
-		else if (!strcmp(name, "all"))
-			o->all = json_object_get_boolean(value);
-		else if (!strcmp(name, "dry_run"))
-			o->dry_run = json_object_get_boolean(value);
-		else
-			known = !strcmp(name, "verb");
-		if (!known)
+	json_object_object_foreach(request, name, value)
+		if (!parse_member(o, name, value))
 			return name;
-	}
 	return o->any_filter || o->all ? NULL : "filter (there is none: say all)";
 }
 
@@ -184,9 +177,16 @@ static bool fits(void *data, const struct in6_addr *client, struct endpoint4 at)
 {
 	const struct flush_order *o = data;
 
-	return (teredo_server(client) & o->server_mask) == o->server &&
-	       (at.addr & o->address_mask) == o->address &&
+	return net4_has(&o->server, teredo_server(client)) && net4_has(&o->address, at.addr) &&
 	       (!o->one_client || in6_equal(client, &o->client));
+}
+
+static bool look_for(void *data, struct peer *peer)
+{
+	struct flush_order *o = data;
+
+	o->pending = fits(o, &peer->addr, teredo_mapped(&peer->addr));
+	return !o->pending;
 }
 
 static struct json_object *answer_flush(struct daemon *d, struct json_object *request)
@@ -201,7 +201,11 @@ static struct json_object *answer_flush(struct daemon *d, struct json_object *re
 		snprintf(text, sizeof(text), "flush: %s is not understood", wrong);
 		return control_error(USAGE, text);
 	}
+	if (o.one_client)
+		relay_each_unproven(d->relay, look_for, &o);
 	n = relay_flush(d->relay, fits, &o, o.dry_run);
+	if (o.one_client && !n && !o.pending)
+		return control_error(NOT_FOUND, "flush: there is no such client, proven or pending");
 	if (!o.dry_run)
 		log_line(LOG_LEVEL_INFO, "flush: %u proven clients forgotten on order", n);
 	result = json_object_new_object();

@@ -3,21 +3,6 @@
  * What the XDP program, navalisd, navalisctl and the tests share in memory: the configuration in
  * the program's read-only data, and the values of the pinned maps.
  *
- * Maps, all below /sys/fs/bpf/INSTANCE/ (folder 0700):
- *
- *   meta      struct nav_meta        one value   made with the folder, then read only
- *   clients   struct bucket          array       table.h; mmapable; written by navalisd, stamped by XDP
- *   remapped  struct remapped        hash        clients behind symmetric NATs, key: their address
- *   cookies   struct cookie_keys     one value   teredo.h; written by navalisd
- *   own       struct nav_own         one value   this host's addresses; written by navalisd
- *   ports     struct nav_port        array       of each NIC slot; written by navalisd
- *   vlans     struct nav_port        hash        VLAN interface of a NIC and tags; written by navalisd
- *   tagged    struct nav_tags        hash        the other way round, by ifindex
- *   counters  struct nav_count       per CPU     index nic * NAV_COUNTERS + counter; written by XDP
- *   daemon    struct nav_daemon      one value   mmapable; navalisd's own figures
- *   link_N    the pinned bpf_link of NIC slot N
- *   prog_N    the program that it runs: what an attach that fails goes back to
- *
  * A change of any of these structs raises NAV_ABI; a folder of another number is refused.
  */
 #ifndef NAVALIS_ABI_H
@@ -32,6 +17,29 @@
 
 #define NAV_ABI 3
 #define NAV_MAGIC 0x6e617661 /* «nava» */
+
+/* Where an instance is, by its name. The folder of pins is 0700. */
+#define NAV_RUN "/run/navalis"
+#define NAV_SOCKET NAV_RUN "/%s.sock"
+#define NAV_LOCK NAV_RUN "/%s.lock"
+#define NAV_BPFFS "/sys/fs/bpf"
+#define NAV_FOLDER NAV_BPFFS "/%s"
+
+/*
+ * The maps in the folder: what a value is, and who writes it. Beside them link_N, the pinned
+ * bpf_link of NIC slot N, and prog_N, the program that it runs: what an attach that fails goes back to.
+ */
+#define NAV_PINNED(P)                                                                              \
+	P(META, meta)         /* struct nav_meta, one value: made with the folder, read only */    \
+	P(CLIENTS, clients)   /* struct bucket, mmapable array: by navalisd, stamped by XDP */     \
+	P(REMAPPED, remapped) /* struct remapped, hash: clients behind symmetric NATs */           \
+	P(COOKIES, cookies)   /* struct cookie_keys, one value: teredo.h; by navalisd */           \
+	P(OWN, own)           /* struct nav_own, one value: this host's addresses; by navalisd */  \
+	P(PORTS, ports)       /* struct nav_port, array: by NIC slot; by navalisd */               \
+	P(VLANS, vlans)       /* struct nav_port, hash: by a NIC and its tags; by navalisd */      \
+	P(TAGGED, tagged)     /* struct nav_tags, hash: the other way round, by ifindex */         \
+	P(COUNTERS, counters) /* struct nav_count, per CPU: nic * NAV_COUNTERS + counter; by XDP */\
+	P(DAEMON, daemon)     /* struct nav_daemon, one value, mmapable: navalisd's own figures */
 
 #define NAV_NICS 8    /* NICs of one instance */
 #define NAV_SERVED 16 /* served prefixes */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "io/control.h"
+#include "navalis/abi.h"
 
 #define CALLERS 8         /* at once */
 #define REQUEST 4096      /* bytes */
@@ -146,6 +147,24 @@ static int on_patience(sd_event_source *s, uint64_t usec, void *data)
 	return 0;
 }
 
+/* Is the peer a member beside its primary group, which alone its credentials carry? */
+static bool has_group(int fd, gid_t group)
+{
+	socklen_t size = 0;
+	bool found = false;
+	gid_t *groups;
+
+	/* says how large the list is */
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) || errno != ERANGE)
+		return false;
+	groups = malloc(size);
+	if (groups && !getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size))
+		for (size_t i = 0; i < size / sizeof(*groups) && !found; i++)
+			found = groups[i] == group;
+	free(groups);
+	return found;
+}
+
 /* Who may give orders: the file's mode says the same, but a folder may be shared by mistake. */
 static bool is_welcome(int fd)
 {
@@ -153,7 +172,8 @@ static bool is_welcome(int fd)
 	socklen_t len = sizeof(peer);
 
 	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
-	       (peer.uid == 0 || peer.uid == geteuid() || peer.gid == getegid());
+	       (peer.uid == 0 || peer.uid == geteuid() || peer.gid == getegid() ||
+		has_group(fd, getegid()));
 }
 
 static struct caller *free_place(struct control *control)
@@ -199,7 +219,7 @@ int control_new(const char *instance, sd_event *event, control_answer *answer, v
 	c->path.sun_family = AF_UNIX;
 	for (int i = 0; i < CALLERS; i++)
 		c->caller[i].fd = -1;
-	snprintf(c->path.sun_path, sizeof(c->path.sun_path), "/run/navalis/%s.sock", instance);
+	snprintf(c->path.sun_path, sizeof(c->path.sun_path), NAV_SOCKET, instance);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(c->path.sun_path);
 	/* nobody can connect before listen(), and by then the mode is right */

@@ -6,7 +6,12 @@
 #include "io/datapath.h"
 #include "navalis.skel.h"
 
-enum pinned_map { META, CLIENTS, REMAPPED, COOKIES, OWN, PORTS, VLANS, TAGGED, COUNTERS, DAEMON, N_PINNED };
+enum pinned_map {
+#define P(id, name) id,
+	NAV_PINNED(P)
+#undef P
+	N_PINNED
+};
 
 struct datapath {
 	char folder[64];

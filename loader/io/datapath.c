@@ -17,11 +17,11 @@
 
 #include "io/datapath-impl.h"
 
-#define BPFFS "/sys/fs/bpf"
-
-/* The maps that outlive the daemon, in the order of enum pinned_map. */
+/* The maps that outlive the daemon. */
 static const char *const pinned[N_PINNED] = {
-	"meta", "clients", "remapped", "cookies", "own", "ports", "vlans", "tagged", "counters", "daemon",
+#define P(id, name) [id] = #name,
+	NAV_PINNED(P)
+#undef P
 };
 
 /* What libbpf says, the verifier's reasons among it, is for those who debug. */
@@ -35,8 +35,8 @@ static int take_lock(struct datapath *d, const char *instance, struct error *e)
 	char path[64], pid[16] = "";
 	ssize_t n;
 
-	mkdir("/run/navalis", 0755);
-	snprintf(path, sizeof(path), "/run/navalis/%s.lock", instance);
+	mkdir(NAV_RUN, 0755);
+	snprintf(path, sizeof(path), NAV_LOCK, instance);
 	d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (d->lock < 0)
 		return error_set(e, -errno, "lock %s: %s", path, strerror(errno));
@@ -79,8 +79,8 @@ static int make_folder(struct datapath *d, struct error *e)
 {
 	struct statfs fs;
 
-	if (statfs(BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
-		return error_set(e, -ENOENT, "no BPF file system: mount -t bpf bpf " BPFFS);
+	if (statfs(NAV_BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
+		return error_set(e, -ENOENT, "no BPF file system: mount -t bpf bpf " NAV_BPFFS);
 	if (mkdir(d->folder, 0700) && errno != EEXIST)
 		return error_set(e, -errno, "folder %s: %s", d->folder, strerror(errno));
 	return own_folder(d, e);
@@ -278,7 +278,7 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 	d->lock = -1;
 	for (size_t i = 0; i < N_PINNED; i++)
 		d->map[i] = -1;
-	snprintf(d->folder, sizeof(d->folder), BPFFS "/%s", c->instance);
+	snprintf(d->folder, sizeof(d->folder), NAV_FOLDER, c->instance);
 	err = take_lock(d, c->instance, e);
 	if (!err)
 		err = make_folder(d, e);

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <bpf/libbpf.h>
+#include <linux/capability.h>
 #include <xdp/libxdp.h>
 
 #include "io/dispatcher.h"
@@ -31,9 +33,10 @@ static bool is_alone(__u32 ifindex)
 
 static int put_error(int err, const char *nic, struct error *e)
 {
-	if (err == -EPERM)
-		return error_set(e, err, "%s: no dispatcher: libxdp needs CAP_SYS_ADMIN, and a kernel that "
-				 "lets it replace functions (freplace)", nic);
+	/* without the capability libxdp fails in many ways: what it may not read, it takes for absent */
+	if (err == -EPERM || prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) == 0)
+		return error_set(e, err, "%s: no dispatcher: libxdp needs CAP_SYS_ADMIN (navalisd(8), "
+				 "PRIVILEGES), and a kernel that lets it replace functions (freplace)", nic);
 	return error_set(e, err, "%s: no dispatcher: %s (this kernel and libxdp %s do not fit; recent "
 			 "kernels want 1.5.5: set dispatcher = no)", nic, strerror(-err), LIBXDP_VERSION);
 }

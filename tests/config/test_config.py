@@ -38,6 +38,7 @@ BAD = {
     "[navalis]\nmode = natvie\n": "navalis.conf:2: mode = natvie: auto, native, generic or off is allowed here",
     "[navalis]\ninstance = a/b\n": "navalis.conf:2: instance = a/b: 1 to 15 letters, digits, - or _ is allowed here",
     "[navalis]\nrefuse = 10.0.0.1/8\n": "navalis.conf:2: refuse: «10.0.0.1/8»: IPv4 prefixes with no bit set behind their length",
+    "[navalis]\nrefuse = 8.0.0.0/+8\n": "navalis.conf:2: refuse: «8.0.0.0/+8»: IPv4 prefixes with no bit set behind their length",
     "[navalis]\nserve = 2a00::/129\n": "navalis.conf:2: serve: «2a00::/129»: IPv6 prefixes with no bit set behind their length",
     "[navalis]\nlaboratory = maybe\n": "navalis.conf:2: laboratory = maybe: yes or no is allowed here",
     "[navalis]\ninterfaces = a a\n[teredo]\nservice = 8.0.0.1\n": "interfaces: «a» is given twice",
@@ -107,6 +108,20 @@ def test_print_config_reads_back_the_same(tmp_path):
                  "mode = generic", "bubble_source = 2a00:5::/64", "interfaces = eth0 eth1", "pending = 16384"):
         assert line in printed.splitlines()
     assert check(tmp_path, printed, "--print-config")[2] == printed
+
+
+def test_the_instance_may_be_said_at_the_start(tmp_path):
+    """And then the file says the same, or nothing."""
+    code, _, printed = check(tmp_path, GOOD, "--instance", "b", "--print-config")
+    assert code == 0 and "instance = b" in printed.splitlines()
+    same = GOOD + "[navalis]\ninstance = b\n"
+    assert check(tmp_path, same, "--instance", "b", "--check-config") == (0, "", "")
+    code, stderr, printed = check(tmp_path, GOOD + "[navalis]\ninstance = c\nmode = off\n", "--instance", "b", "--check-config")
+    assert (code, printed) == (1, "")
+    assert stderr == "navalis.conf:6: instance = c: this is instance b (--instance): take the line out\n"
+    for name in ("", "..", "a/b", "x" * 16):
+        code, stderr, printed = check(tmp_path, GOOD, "--instance", name, "--print-config")
+        assert (code, stderr, printed) == (2, "navalisd: --instance wants a name: 1 to 15 letters, digits, - or _\n", "")
 
 
 def test_a_file_cut_anywhere_never_crashes(tmp_path):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """navalisctl and what it finds below /sys/fs/bpf: instances of other versions, of other names, of other people."""
+import fcntl
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -126,5 +128,31 @@ def test_detach_all_stops_before_it_begins(box, relay, tmp_path):
         assert p.returncode == 1 and "navalisd of instance %s is running: stop it first" % ME in p.stderr
         assert os.path.exists(first + "/meta")
         relay.stop()
-        assert box.relay.run(run).returncode == 0
-        assert not os.path.exists(first) and not os.path.exists("/sys/fs/bpf/" + ME)
+        # one of another version says nothing, but holds its lock
+        lock = "/run/navalis/%sz.lock" % ME
+        with pinned(ME + "z", meta=meta(77)), open(lock, "w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            p = box.relay.run(run, check=False)
+            assert p.returncode == 1 and "navalisd of instance %sz is running: stop it first" % ME in p.stderr
+            assert os.path.exists(first + "/meta") and os.path.exists("/sys/fs/bpf/" + ME)
+            fcntl.flock(held, fcntl.LOCK_UN)
+            assert box.relay.run(run).returncode == 0
+        assert not [n for n in os.listdir("/sys/fs/bpf") + os.listdir("/run/navalis") if n.startswith(ME)]
+
+
+def test_detach_all_takes_a_start_that_was_cut_short(box, tmp_path):
+    """Known by its lock: others may have empty folders, and maps with such names."""
+    path = tmp_path / "ctl"
+    path.write_text("#!/bin/sh\ncase $2 in %s*) exec %s/navalisctl \"$@\";; esac\n" % (ME, BUILD))
+    path.chmod(0o755)
+    names = [ME + end for end in "abcde"]
+    with pinned(names[0]), pinned(names[1], clients=bytes(8)), pinned(names[2], theirs=bytes(8)), pinned(names[3]), pinned(names[4], counters=bytes(8)):
+        for name in names[:3]:
+            open("/run/navalis/%s.lock" % name, "w").close()
+        try:
+            p = box.relay.run([os.path.join(os.path.dirname(BUILD), "scripts/detach-all"), str(path)])
+            assert [os.path.exists("/sys/fs/bpf/" + name) for name in names] == [False, False, True, True, True]
+            assert "is no instance of navalis: it holds «theirs», and stays" in p.stderr
+        finally:
+            for name in names[:3]:
+                pathlib.Path("/run/navalis/%s.lock" % name).unlink(missing_ok=True)

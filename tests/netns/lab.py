@@ -358,7 +358,7 @@ class Navalis:
     def __init__(self, lab, mode="native", extra="", instance=None, start=True, interfaces=None):
         self.lab, self.mode = lab, mode
         self.instance = instance or "nv%d" % os.getpid()
-        self.process, self.wrap = None, []  # wrap: a command that starts it
+        self.process, self.wrap, self.args = None, [], []  # wrap: a command that starts it
         self.conf = os.path.join(lab.dir, "navalis.conf")
         with open(self.conf, "w") as f:
             f.write("[navalis]\ninstance = %s\ninterfaces = %s\nmode = %s\n[teredo]\nservice = %s:%d\n%s\n" %
@@ -383,7 +383,7 @@ class Navalis:
             notify.settimeout(0.1)
             self.process = self.lab.start(
                 self.lab.relay, [*self.wrap, "env", "NOTIFY_SOCKET=" + path,
-                                 program or BUILD + "/navalisd", "--config", self.conf], "navalisd")
+                                 program or BUILD + "/navalisd", "--config", self.conf, *self.args], "navalisd")
 
             def ready():
                 if self.process.poll() is not None:

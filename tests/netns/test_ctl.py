@@ -35,13 +35,29 @@ def test_filters_sorting_and_limit(lab, relay):
     assert shown("--address", "8.0.13.0/24") == [one]
     for c in lab.clients:  # behind a symmetric NAT, too
         assert shown("--client", c.address) == [c.address] and shown("--client", c.address, "--sort", "age") == [c.address]
-        assert shown("--client", c.address, "--server", "9.0.0.0/8") == []
-    assert shown("--client", "2001:0:800:101:2000:1234:f7ff:f4fd") == []
+        assert shown("--client", c.address, "--server", "8.0.0.0/8", "--limit", "1", "--reverse") == [c.address]
     assert len(shown("--server", "8.0.0.0/16")) == len(every) and shown("--server", "9.0.0.0/8") == []
     assert len(shown("--state", "live")) == len(every) and shown("--state", "aged") == []
     assert relay.ctl("clients", "--client", one, "endpoint").stdout.startswith(one + "\t8.0.13.1:")
     remapped = [c for c in relay.json("clients")["clients"] if c["remapped"]]
     assert [c["address"] for c in remapped] == [c.address for c in lab.clients if c.nat == "symmetric"]
+
+
+def test_a_client_that_is_not_there(lab, relay):
+    gone, here = "2001:0:800:101:2000:1234:f7ff:f4fd", lab.clients[1].address
+    for line, why in (("clients --client " + gone, gone + " is no proven client"),
+                      ("clients endpoint --client " + gone, gone + " is no proven client"),
+                      ("clients --sort age --client " + gone, gone + " is no proven client"),
+                      ("clients --client %s --server 9.0.0.0/8" % here, here + " is no proven client that the other filters fit"),
+                      ("clients --client %s --state aged" % here, here + " is no proven client that the other filters fit"),
+                      ("flush --dry-run --client " + gone, "flush: there is no such client, proven or pending"),
+                      ("flush --client " + gone, "flush: there is no such client, proven or pending"),
+                      ("flush --client %s --address 9.0.0.0/8" % here, "flush: there is no such client, proven or pending")):
+        p = relay.ctl(*line.split(), check=False)
+        assert (p.returncode, p.stdout, p.stderr) == (4, "", "navalisctl: %s\n" % why), line
+        if " endpoint" not in line:
+            assert relay.json(*line.split()) == {"error": {"code": 4, "message": why}, "schema": 1}
+    assert relay.ctl("clients", "--client", here).returncode == 0
 
 
 NET4 = "an IPv4 address, or one with a length, as 192.0.2.0/24, is allowed here"
@@ -52,7 +68,7 @@ NUMBER = "a number from 1 to 999999999 is allowed here"
 WRONG = {
     "clients --sotr age": "did you mean «--sort»", "clients --sort beauty": "--sort beauty: " + WORDS, "clients --sort": "--sort wants a value: " + WORDS,
     "clients --limit 0": NUMBER, "clients --limit -1": NUMBER, "clients --limit 5x": NUMBER, "clients --limit 99999999999999999999": NUMBER,
-    "clients --server 8.0.0.0/33": NET4, "clients --server 8.0.0.0/": NET4, "clients --address 8.0.0.1/%s8" % ("0" * 30): NET4, "clients --address": NET4,
+    "clients --server 8.0.0.0/+8": NET4, "clients --server 8.0.0.0/33": NET4, "clients --server 8.0.0.0/": NET4, "clients --address 8.0.0.1/%s8" % ("0" * 30): NET4, "clients --address": NET4,
     "clients --client x": TEREDO, "clients --client 2a00::1": TEREDO, "clients --state dead": "live or aged is allowed here",
     "flush": "wants a filter (--server, --address, --client), or --all", "flush --dry-run": "wants a filter",
     "flush --adress 8.0.0.1": "did you mean «--address»", "flush --address x": NET4, "flush --client 2a00::1": TEREDO,

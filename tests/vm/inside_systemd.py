@@ -44,6 +44,42 @@ def configure(text):
 GOOD = "[navalis]\ninterfaces = eth0 eth1\nmode = native\n[teredo]\nservice = 8.0.2.1:3545\n"
 
 
+def drop_in(unit, section, **names):
+    """The one that navalisd(8) has in this section."""
+    with open("/usr/share/man/man8/navalisd.8") as f:
+        text = re.search(r"^\.S[sh] %s$.*?^\.Bd .*?\n(.*?)^\.Ed$" % section, f.read(), re.M | re.S)[1]
+    for name, value in names.items():
+        text = text.replace(name, value)
+    os.makedirs("/etc/systemd/system/%s.service.d" % unit)
+    with open("/etc/systemd/system/%s.service.d/test.conf" % unit, "w") as f:
+        f.write(text)
+    run("systemctl daemon-reload")
+
+
+def dispatcher():
+    """Beside another program: not as the unit is, but with the drop-in of navalisd(8)."""
+    run("xdp-filter load eth0 -m native -f tcp")
+    configure(GOOD.replace("[teredo]", "dispatcher = yes\n[teredo]"))
+    subprocess.run("systemctl start navalisd", shell=True, capture_output=True)
+    wait("the sentence", lambda: "no dispatcher: libxdp needs CAP_SYS_ADMIN" in run("journalctl -o cat -u navalisd"))
+    run("systemctl stop navalisd")
+    drop_in("navalisd", "PRIVILEGES")
+    for _ in range(2):  # the second takes over from the first
+        run("systemctl start navalisd")
+        assert [(n["mode"], n["shared"]) for n in status()["nics"]] == [("native", True)] * 2
+        both = run("xdp-loader status eth0")
+        assert both.count(" navalis ") == 1 and "xdpfilt" in both, both
+        run("systemctl reload navalisd")
+        with open("/proc/%s/status" % show("MainPID")["MainPID"]) as f:
+            assert int(re.search(r"CapEff:\t(\w+)", f.read())[1], 16) == 1 << 39 | 1 << 12 | 1 << 38 | 1 << 21
+        assert "navalis" in run("stat -c %G /run/navalis/navalis.sock")
+        run("systemctl stop navalisd")
+    run("navalisctl detach")
+    assert " navalis " not in run("xdp-loader status eth0") and "xdpfilt" in run("xdp-loader status eth0")
+    run("xdp-filter unload eth0")
+    print("dispatcher: good")
+
+
 def main():
     run("cp -a installed/* / && systemd-sysusers && systemctl daemon-reload")
     run("chmod 666 /dev/net/tun")  # as udev makes it, which is not installed here
@@ -99,18 +135,32 @@ def main():
 
     # a second instance by the template, on another service port and TUN; it is told why it cannot run beside the first
     with open("/etc/navalis/second.conf", "w") as f:
-        f.write("[navalis]\ninstance = second\nmode = off\ntun = six\n[teredo]\nservice = 8.0.2.1:3600\n")
+        f.write("[navalis]\nmode = off\ntun = six\n[teredo]\nservice = 8.0.2.1:3600\n")
     subprocess.run("systemctl start navalisd@second", shell=True, capture_output=True)
     wait("the other instance", lambda: "2001::/32 leads to teredo already" in run("journalctl -o cat -u navalisd@second"))
-    run("systemctl stop navalisd@second")
-    run("systemctl stop navalisd && navalisctl detach && navalisctl --instance second detach")
-    run("systemctl start navalisd@second")
-    assert json.loads(run("navalisctl --instance second status --json --no-rates"))["daemon"]["alive"]
     run("systemctl stop navalisd@second && navalisctl --instance second detach")
+    # and in a network namespace of its own it does
+    drop_in("navalisd@second", "Several instances", INSTANCE="second")
+    run("ip netns add second")
+    within = "nsenter --net=/run/netns/second "
+    for key in ("ipv4", "ipv6"):
+        run(within + "sysctl -qw net.%s.conf.all.forwarding=1" % key)
+    run(within + "ip link set lo up && " + within + "ip addr add 8.0.2.1/32 dev lo")
+    run("systemctl start navalisd@second")
+    for instance in ("navalis", "second"):
+        assert json.loads(run("navalisctl --instance %s status --json --no-rates" % instance))["daemon"]["alive"]
+    assert "2001::/32 dev six" in run(within + "ip -6 route") and "2001::/32 dev teredo" in run("ip -6 route")
+    run("systemctl reload navalisd@second")
+    assert "reloaded: 0 keys changed" in run("journalctl -o cat -u navalisd@second")
+    run("systemctl stop navalisd@second && %s navalisctl --instance second detach" % within)
+    assert "2001::/32" not in run(within + "ip -6 route") and status()["daemon"]["alive"]
+    run("systemctl stop navalisd && navalisctl detach")
 
     exposure = run("systemd-analyze security navalisd --no-pager | tail -1").strip()
     print(exposure)
     assert float(re.search(r"(\d+\.\d+)", exposure)[1]) <= 2.0, run("systemd-analyze security navalisd --no-pager")
+    if os.uname().release.startswith("6.1."):  # the only one that Debian's libxdp fits
+        dispatcher()
     assert not os.path.exists("/sys/fs/bpf/navalis") and "teredo" not in run("ip link")
     print("systemd: good")
 
