@@ -293,7 +293,7 @@ def test_maps_of_another_layout_are_refused_and_left_alone(lab, relay):
     refused(r"of another version \(own\)")
     os.unlink(folder + "/own")
     before = sorted(os.listdir(folder))
-    refused("maps are missing")
+    refused("is missing in")
     os.rename(folder + "/kept", folder + "/own")
     relay.start()
     assert relay.json("clients")["clients"]
