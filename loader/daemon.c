@@ -41,11 +41,12 @@ static bool perform(struct daemon *d, const struct relay_out *out)
 {
 	bool sent = true;
 
-	if ((out->act & RELAY_BUBBLE) &&
-	    !udp_send(d->udp, out->bubble_to, out->bubble, sizeof(out->bubble)))
-		count(d, R_BUBBLE_SENT, sizeof(out->bubble));
+	/* the direct one first: our own NAT has to be open when the other one is answered */
 	if ((out->act & RELAY_DIRECT) &&
 	    !udp_send(d->udp, out->direct_to, out->bubble, sizeof(out->bubble)))
+		count(d, R_BUBBLE_SENT, sizeof(out->bubble));
+	if ((out->act & RELAY_BUBBLE) &&
+	    !udp_send(d->udp, out->bubble_to, out->bubble, sizeof(out->bubble)))
 		count(d, R_BUBBLE_SENT, sizeof(out->bubble));
 	if (out->act & RELAY_UNREACHABLE)
 		send_unreachable(d, out->pkt, out->len);
