@@ -99,7 +99,7 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 	r = decap_source(&peer, f, &ip6->saddr, gram.src);
 	if (r != R_NONE)
 		return r;
-	peer_heard(&peer, f->now); /* wherever the packet wants to go, 5.4.2 */
+	peer_heard(&peer, &ip6->saddr, f->now); /* wherever the packet wants to go, 5.4.2 */
 
 	ecn = policy_ecn(gram.tos, ip6->flow_lbl[0] >> 4);
 	if (ecn < 0)

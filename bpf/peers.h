@@ -11,14 +11,13 @@
 struct peer {
 	__u32 *stamp;              /* in its map */
 	__u32 seen;                /* what it was when we looked */
+	bool in_table;             /* and not in the map of remapped ones */
 	struct endpoint4 endpoint; /* where the client is */
 };
 
 /* Two cache lines at most: 15 ns for few clients, 160 for a million, a third of a hash map's cost. */
-static __always_inline bool peer_in_table(struct peer *p, const struct in6_addr *addr)
+static __always_inline bool table_look(struct peer *p, __u64 id, __be32 server)
 {
-	const __u64 id = teredo_id(addr);
-	const __be32 server = teredo_server(addr);
 	const __u64 hash = table_hash(&cfg.seed, id, server);
 
 	/* both buckets again: the client may have moved while we looked */
@@ -31,13 +30,21 @@ static __always_inline bool peer_in_table(struct peer *p, const struct in6_addr 
 			continue;
 		p->stamp = &c->stamp;
 		p->seen = READ_ONCE(c->stamp);
-		if (READ_ONCE(c->id) != id) /* given away meanwhile */
-			continue;
-		/* from the address, not from the table: no race can send to another client */
-		p->endpoint = teredo_mapped(addr);
-		return true;
+		if (client_is(c, id, server))
+			return true;
+		/* given away meanwhile: what was read is another's */
 	}
 	return false;
+}
+
+static __always_inline bool peer_in_table(struct peer *p, const struct in6_addr *addr)
+{
+	if (!table_look(p, teredo_id(addr), teredo_server(addr)))
+		return false;
+	p->in_table = true;
+	/* from the address, not from the table: no race can send to another client */
+	p->endpoint = teredo_mapped(addr);
+	return true;
 }
 
 /* Behind a symmetric NAT, which gives it another endpoint towards us than its address says. */
@@ -48,10 +55,12 @@ static __always_inline bool peer_remapped(struct peer *p, const struct in6_addr 
 
 	if (!m)
 		return false;
+	p->in_table = false;
 	p->stamp = &m->stamp;
 	p->seen = READ_ONCE(m->stamp);
 	p->endpoint = m->endpoint;
-	return true;
+	/* a deleted element's memory is the next one's at once: was this still ours? */
+	return bpf_map_lookup_elem(&remapped, &key) == m;
 }
 
 static __always_inline bool peer_young(const struct peer *p, __u32 now)
@@ -60,13 +69,33 @@ static __always_inline bool peer_young(const struct peer *p, __u32 now)
 }
 
 /*
- * Heard of now. Written only when the unit changed: a store that dirties a cold line costs up to
- * 60 ns, and other CPUs the line.
+ * Stamps a client until the stamp is seen where the client is. A function of its own, which keeps
+ * this rare case out of what the verifier walks and the hot path carries.
  */
-static __always_inline void peer_heard(const struct peer *p, __u32 now)
+__attribute__((noinline)) int table_heard(__u64 id, __be32 server, __u32 now)
 {
-	if ((p->seen & ~STAMP_SENT) != now)
-		WRITE_ONCE(*p->stamp, now);
+	struct peer p = {};
+
+	for (int tries = 0; tries < 4; tries++) {
+		if (!table_look(&p, id, server) || stamp_age(p.seen, now) <= 0)
+			break;
+		__sync_val_compare_and_swap(p.stamp, p.seen, now);
+	}
+	return 0;
+}
+
+/*
+ * Heard of now. Written only when the unit changed: a store that dirties a cold line costs up to
+ * 60 ns, and other CPUs the line. Only over the stamp that was this client's: its slot may be
+ * another's by now. And then looked at again, for the client may have moved away before.
+ */
+static __always_inline void peer_heard(const struct peer *p, const struct in6_addr *addr, __u32 now)
+{
+	if (stamp_age(p->seen, now) <= 0)
+		return;
+	__sync_val_compare_and_swap(p->stamp, p->seen, now);
+	if (p->in_table)
+		table_heard(teredo_id(addr), teredo_server(addr), now);
 }
 
 /* Sent to after a long silence: the daemon asks it to prove itself again before its time is up. */

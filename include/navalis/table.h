@@ -7,32 +7,56 @@
  * without a system call.
  *
  * THE PAGE: who writes what, in which order, and what happens when something ends or begins.
- * tests/bpf/stress.c holds it for a minute on all CPUs, tests/netns/ the rest.
  *
  *   id, server   the daemon alone. To insert: server, stamp, then id (release). To remove: id = 0.
- *                To move: write the new place as for an insert, clear the old id, and carry over a
- *                stamp that XDP wrote to the old place meanwhile.
- *   stamp        XDP and the daemon, on reception: a plain store of the present time, since all
- *                writers agree on it. The bit «sent», and clearing it: compare-and-swap only, so
- *                that it never puts back an older time.
- *
+ *                To move: write the new place as for an insert, clear the old id, full barrier, and
+ *                carry over a later stamp from the old place.
+ *   stamp        XDP and the daemon, by compare-and-swap over what they have read: a later time on
+ *                reception; the bit «sent» is set by both and cleared by the daemon.
  *   proof        the daemon alone, in memory of its own beside the table; it moves with its client.
  *
- * A reader finds id, then server, then reads stamp, then looks at id once more: a slot given to
- * another client in between counts as a miss. The endpoint to send to comes from the packet's own
- * address, never from the table, so no race can send to another client.
- * A reader that finds nothing looks into both buckets once more: a client that was moved while it
- * looked is not missed, unless it moved there and back and there again between the loads of one
- * reader. That packet would take the slow path, where there are no races: the daemon knows it.
+ * To read: id and server, then stamp, then id and server once more: a slot given to another client
+ * in between counts as a miss. A reader that finds nothing looks into both buckets once more.
+ * To stamp: swap, then read again, until the stamp stands where the client is.
+ *
+ * What that holds, and the count of tests/bpf/stress.c that is 0 after a minute on all CPUs:
+ *
+ *   wrong     Never a packet with another client's endpoint: it comes from the packet's own address
+ *             and not from the table.
+ *   missed    Never a live client missed: one that is moved is found in one of its places, unless
+ *             it goes there and back and there again between the loads of one reader. That packet
+ *             takes the slow path, where there are no races: the daemon knows the client.
+ *   lost      A stamp stays until a later one comes. If the swap was before the mover's barrier,
+ *             the mover carries it over; if after, XDP finds the id gone and stamps again. Between
+ *             the last two stores of a move the client may look older: its packets take the slow
+ *             path at worst.
+ *   strange   No stamp and no mark that was meant for a slot's earlier owner: that one's stamp is
+ *             not there to be swapped. If both had the same, to the bit, the new owner passes for
+ *             heard once more, and is forgotten 30 s later at most.
+ *
+ * Not held, since nothing needs it: a mark made while its client moves may be lost (the next packet
+ * makes it again), and a client heard in the moment of its removal is removed (it proves itself
+ * again). The test is for CPUs that keep loads in order. On others (arm64) a reader may see the
+ * stamp of a slot's earlier owner: a packet takes the other path, or a stamp comes with the packet
+ * after it; a swap over it fails.
+ *
+ * Clients behind symmetric NATs are elements of a hash map. The daemon inserts and deletes them, and
+ * replaces the whole element, with the present time in it, of one that proves itself anew; XDP alone
+ * stamps and marks, by the same swap. The kernel gives the memory of a deleted element to the next
+ * one at once, under a reader's eyes: so XDP looks up a second time after it has read the endpoint,
+ * and another element, or none, is a miss. «wrong» and «strange» count for them, too.
+ *
+ * When something ends or begins (tests/netns/ has the tests):
  *
  * start      the array is made, all zero, and pinned; its seed and clock lie in the map meta, which
  *            is pinned last: whoever finds meta finds all maps. The lock of the instance, held for
  *            life, makes the daemon the only writer
  * kill -9    the array stays with its pin and with the attached program. Entries age and die by
  *            their stamp; no new ones come. A move may be cut short: the client then stands in both
- *            of its buckets, with the same bytes, and either serves
+ *            of its buckets, and XDP finds and stamps the one in the first; or it stands in its new
+ *            place, and a stamp of that very moment is not carried over
  * restart    the daemon checks the layout of every map (another one is refused, not converted), maps
- *            the same memory, clears second copies, and goes on. Proofs count as given anew
+ *            the same memory, clears copies in second buckets, and goes on. Proofs count as given anew
  * reload     another program over the same array; policy_client() is asked again for every entry
  * upgrade    a restart of another build with the same layout; bpf_link_update() loses no packet
  * NIC loss   its link dies with it; the array does not notice. The program comes back with the NIC

@@ -51,19 +51,18 @@ static bool newer(__u32 a, __u32 b)
 	return stamp_age(b, a) > 0;
 }
 
-/* New place first, so that a reader finds the client in one of the two at any moment. */
+/*
+ * New place first, so that a reader finds the client in one of the two at any moment. What XDP
+ * stamped at the old place is carried over after that is cleared: whoever stamps later finds that
+ * the client has gone, and stamps it again where it is.
+ */
 static void move(struct table *t, struct client *from, struct client *to)
 {
-	__u32 stamp = __atomic_load_n(&from->stamp, __ATOMIC_RELAXED), late;
-
 	*table_proof(t, to) = *table_proof(t, from);
-	publish(to, from->id, from->server, stamp);
+	publish(to, from->id, from->server, __atomic_load_n(&from->stamp, __ATOMIC_RELAXED));
 	clear(from);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	late = __atomic_load_n(&from->stamp, __ATOMIC_RELAXED);
-	if (newer(late, stamp))
-		__atomic_compare_exchange_n(&to->stamp, &stamp, late, false, __ATOMIC_RELAXED,
-					    __ATOMIC_RELAXED);
+	table_stamp(to, __atomic_load_n(&from->stamp, __ATOMIC_RELAXED));
 }
 
 /*
@@ -164,7 +163,12 @@ void table_remove(struct table *t, struct client *c)
 
 void table_stamp(struct client *c, __u32 stamp)
 {
-	__atomic_store_n(&c->stamp, stamp, __ATOMIC_RELAXED);
+	__u32 old = __atomic_load_n(&c->stamp, __ATOMIC_RELAXED);
+
+	while (newer(stamp, old) &&
+	       !__atomic_compare_exchange_n(&c->stamp, &old, stamp, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED))
+		;
 }
 
 void table_mark_sent(struct client *c, bool sent)

@@ -41,7 +41,7 @@ struct proof *table_proof(const struct table *t, const struct client *c);
 
 void table_remove(struct table *t, struct client *c);
 
-/* Sets the stamp to a time of reception: from now on the client was last heard then. */
+/* The client was heard at that time; a later stamp stays. */
 void table_stamp(struct client *c, __u32 stamp);
 
 /* Sets or clears STAMP_SENT; leaves alone a stamp that somebody else changed meanwhile. */

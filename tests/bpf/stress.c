@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The table under stress: the XDP program looks clients up and stamps them on every CPU at once, while
- * the daemon's code inserts, moves, marks and removes beside it in the same memory.
+ * The table under stress: the XDP program looks clients up, stamps and marks them on every CPU at
+ * once, while the daemon's code inserts, moves, marks and removes beside it in the same memory.
  *
  *   stress IFINDEX4 IFINDEX6 SECONDS      (both NICs have had an XDP program: runner.c says why)
  *
- * Standing clients are there all the time, and kept alive by the program's stamps alone: each look
- * must find them, and lead to their own endpoint. Guests come and go, so that somebody always has to
- * move. Prints one JSON object.
+ * Standing clients are there all the time. Each look must find them and lead to their own endpoint
+ * (missed, wrong), and what the program has stamped must not be seen older again (lost). Visitors
+ * come and go, and are looked at all the same. Silent ones come and go and get no packet ever: they
+ * must keep the stamp that they came with, whoever had their slots before (strange). Two clients
+ * behind symmetric NATs replace each other in the map of those: one is sent to, one is silent.
+ *
+ * Few slots, and seven of eight taken, so that each client moves many thousand times a second; and
+ * the writer makes those that were heard a little older, so that each packet has to stamp, not only
+ * the first of a tick. Prints one JSON object.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -28,24 +34,45 @@
 #include "core/table.h"
 #include "navalis.skel.h"
 
-#define BUCKETS 64
-#define STANDING 184 /* with the guests nine of ten slots are taken: most inserts move somebody */
-#define GUESTS 40
+#define BUCKETS 16
+#define STANDING 24
+#define VISITORS 6
+#define SILENT 26
+#define REMAP_EVERY 8
 #define CPUS 64
-#define SHIFT 6
+/* In coarse units, here of one tick: nobody is left alone for so long, on an emulated machine too. */
+#define LIFE 8192
 
 static struct navalis_bpf *skel;
 static struct table table;
+static struct bucket *memory;
 static struct in6_addr standing[STANDING], native;
 static __be32 service;
 static __u32 nic4, nic6;
 static volatile bool done;
+static int cpus;
+static __u32 hearers; /* of the CPUs: so many that each has two clients of its own */
 
 static struct reader {
 	pthread_t thread;
-	int cpu;
-	unsigned long looks, missed, wrong, failed;
+	__u32 cpu;
+	__u32 heard;           /* the client that was stamped last */
+	__u32 newest;          /* of the stamps that were seen: it is at least as late */
+	__u32 floor[STANDING]; /* below it this one's stamp must not be seen again */
+	unsigned long looks, stamps, missed, wrong, failed, lost;
 } reader[CPUS];
+
+static bool aging[STANDING]; /* a reader asks the writer to let it age */
+
+static struct {
+	unsigned long rounds, strange;
+} writer;
+
+/* Behind symmetric NATs, one at a time: the second one is silent. */
+static struct {
+	struct in6_addr addr;
+	struct endpoint4 at;
+} behind[2];
 
 static struct in6_addr client(__u32 i)
 {
@@ -54,14 +81,14 @@ static struct in6_addr client(__u32 i)
 	return teredo_addr(BE32(0x08000101), BE16(i & 0x3cff), at);
 }
 
-static __u64 units_now(void)
+static __u64 ticks_now(void)
 {
 	struct nav_clock_reading r = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &r, .ctx_size_in = sizeof(r));
 
 	if (bpf_prog_test_run_opts(bpf_program__fd(skel->progs.read_clock), &opts))
 		abort();
-	return r.ticks >> SHIFT;
+	return r.ticks;
 }
 
 static size_t put_ip6(__u8 *p, const struct in6_addr *src, const struct in6_addr *dst)
@@ -82,10 +109,9 @@ static size_t encap_frame(__u8 *f, const struct in6_addr *to)
 	return 14 + put_ip6(f + 14, &native, to);
 }
 
-static size_t decap_frame(__u8 *f, const struct in6_addr *from)
+static size_t decap_frame(__u8 *f, const struct in6_addr *from, struct endpoint4 at)
 {
 	size_t inner = put_ip6(f + 42, from, &native);
-	struct endpoint4 at = teredo_mapped(from);
 	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 60, .protocol = IPPROTO_UDP,
 			    .tot_len = BE16(28 + inner), .saddr = at.addr, .daddr = service };
 	struct udphdr udp = { .source = at.port, .dest = BE16(3545), .len = BE16(8 + inner) };
@@ -102,49 +128,118 @@ static size_t decap_frame(__u8 *f, const struct in6_addr *from)
 static int run(const __u8 *frame, size_t len, __u32 nic, __u8 *out)
 {
 	struct xdp_md ctx = { .data_end = (__u32)len, .ingress_ifindex = nic };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (__u32)len, .data_out = out,
-		    .data_size_out = 2048, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (__u32)len,
+		    .data_out = out, .data_size_out = 2048, .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .repeat = 1);
 
 	return bpf_prog_test_run_opts(bpf_program__fd(skel->progs.navalis), &opts) ? -1 : (int)opts.retval;
 }
 
-/* Is this what leaves for a client, or what came from it? */
-static bool right(const __u8 *out, const struct in6_addr *c, bool encap)
+static __u64 ns_now(void)
 {
-	struct endpoint4 at = teredo_mapped(c);
+	struct timespec t;
 
-	if (!encap)
-		return !memcmp(out + 14 + 8, c, 16);
-	return !memcmp(out + 30, &at.addr, 4) && !memcmp(out + 36, &at.port, 2);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (__u64)t.tv_sec * 1000000000 + (__u64)t.tv_nsec;
 }
 
-static void look(struct reader *r, const struct in6_addr *c, bool encap, bool must)
+/* A packet to the client, or from it; at: where it is. Has it been forwarded? */
+static bool look(struct reader *r, const struct in6_addr *c, struct endpoint4 at, bool encap)
 {
 	__u8 frame[2048], out[2048];
-	size_t len = encap ? encap_frame(frame, c) : decap_frame(frame, c);
+	size_t len = encap ? encap_frame(frame, c) : decap_frame(frame, c, at);
 	int verdict = run(frame, len, encap ? nic6 : nic4, out);
 
 	r->looks++;
 	r->failed += verdict < 0;
-	if (verdict == XDP_REDIRECT)
-		r->wrong += !right(out, c, encap);
-	else
-		r->missed += must;
+	if (verdict != XDP_REDIRECT)
+		return false;
+	r->wrong += encap && (memcmp(out + 30, &at.addr, 4) || memcmp(out + 36, &at.port, 2));
+	return true;
+}
+
+/* Looked up as the program does it, but until it is found. */
+static __u32 stamp_of_standing(__u32 i)
+{
+	const __u64 id = teredo_id(&standing[i]);
+	const __be32 server = teredo_server(&standing[i]);
+	const __u64 hash = table_hash(&table.seed, id, server);
+
+	for (int turn = 0;; turn++) {
+		struct bucket *b = &memory[(turn & 1 ? hash >> 32 : hash) & table.mask];
+		struct client *c = bucket_find(b, id, server);
+		__u32 stamp = c ? __atomic_load_n(&c->stamp, __ATOMIC_ACQUIRE) : 0;
+
+		if (c && client_is(c, id, server))
+			return stamp;
+	}
+}
+
+static bool older(__u32 stamp, __u32 than)
+{
+	return stamp_age(stamp, than) > 0;
+}
+
+/* While it is being moved a client may look older: what counts is what it is after that move. */
+static void check(struct reader *r, __u32 i)
+{
+	__u32 moves = __atomic_load_n(&table.moves, __ATOMIC_SEQ_CST);
+	__u32 stamp = stamp_of_standing(i);
+
+	if (older(stamp, r->floor[i])) {
+		while (__atomic_load_n(&table.moves, __ATOMIC_SEQ_CST) == moves && !done)
+			sched_yield();
+		stamp = stamp_of_standing(i);
+		r->lost += older(stamp, r->floor[i]);
+	}
+	r->floor[i] = stamp;
+	if (older(r->newest, stamp))
+		r->newest = stamp;
+}
+
+/*
+ * A packet from a client that is to be stamped: it has aged. What comes from one comes to one CPU
+ * alone, which then knows what it has stamped.
+ */
+static void hear(struct reader *r, __u32 i)
+{
+	__u32 last = r->heard;
+
+	if (i == last || __atomic_load_n(&aging[i], __ATOMIC_ACQUIRE))
+		return;
+	r->floor[i] = r->newest;
+	r->missed += !look(r, &standing[i], teredo_mapped(&standing[i]), false);
+	check(r, i);
+	r->stamps++;
+	r->heard = i;
+	check(r, last); /* it has stayed */
+	__atomic_store_n(&aging[last], true, __ATOMIC_RELEASE);
 }
 
 static void *read_clients(void *data)
 {
 	struct reader *r = data;
+	__u32 mine = r->cpu;
 	struct in6_addr c;
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(r->cpu, &set);
+	CPU_SET((int)r->cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
-	for (__u32 i = (__u32)r->cpu; !done; i++) {
-		look(r, &standing[i % STANDING], i / STANDING & 1, true);
-		c = client(1000 + i % 4096); /* a guest that may be there, or not */
-		look(r, &c, i & 1, false);
+	for (__u32 i = 0; i < STANDING; i++)
+		r->floor[i] = stamp_of_standing(i);
+	r->newest = r->floor[0];
+	r->heard = r->cpu;
+	for (__u32 i = 0; !done; i++) {
+		if (r->cpu < hearers) {
+			hear(r, mine);
+			mine = mine + hearers < STANDING ? mine + hearers : r->cpu;
+		}
+		c = standing[i % STANDING];
+		r->missed += !look(r, &c, teredo_mapped(&c), true);
+		c = client(1000 + i % 4096); /* a visitor that may be there, or not */
+		look(r, &c, teredo_mapped(&c), i & 1);
+		look(r, &behind[0].addr, behind[0].at, true);
 	}
 	return NULL;
 }
@@ -161,24 +256,86 @@ static struct client *find(const struct in6_addr *c)
 	return table_find(&table, teredo_id(c), teredo_server(c));
 }
 
-static unsigned long write_clients(unsigned seconds)
+static __u32 loaded(const __u32 *stamp)
 {
-	struct in6_addr guest[GUESTS] = { 0 }, *g;
-	unsigned long rounds = 0;
-	time_t end = time(NULL) + seconds;
-	__u32 stamp = 0;
+	return __atomic_load_n(stamp, __ATOMIC_RELAXED);
+}
 
-	for (; time(NULL) < end; rounds++) {
-		if (rounds % 1024 == 0)
-			stamp = stamp_of(units_now());
-		g = &guest[rounds % GUESTS];
-		if (find(g))
-			table_remove(&table, find(g));
-		*g = client(1000 + (__u32)(rounds * 31 % 4096));
-		insert(g, stamp);
-		table_mark_sent(find(&standing[rounds % STANDING]), rounds & 1);
+/* The next one comes for the one that was here. */
+static void change_visitor(__u32 now)
+{
+	static struct in6_addr visitor[VISITORS];
+	struct in6_addr *v = &visitor[writer.rounds % VISITORS];
+	struct client *c = writer.rounds < VISITORS ? NULL : find(v);
+
+	if (c)
+		table_remove(&table, c);
+	*v = client(1000 + (__u32)(writer.rounds * 31 % 4096));
+	insert(v, now);
+}
+
+/* Its stamp is one that nobody else has: far from the present, but young. */
+static void change_silent(__u32 now)
+{
+	static struct in6_addr silent[SILENT];
+	static __u32 came[SILENT];
+	unsigned n = writer.rounds % SILENT;
+	struct client *c = writer.rounds < SILENT ? NULL : find(&silent[n]);
+
+	if (c) {
+		writer.strange += loaded(&c->stamp) != came[n];
+		table_remove(&table, c);
 	}
-	return rounds;
+	silent[n] = client(10000 + (__u32)(writer.rounds * 31 % 4096));
+	came[n] = now - stamp_of(LIFE / 2);
+	insert(&silent[n], came[n]);
+}
+
+static void change_remapped(__u32 now)
+{
+	static unsigned n;
+	static struct remapped m;
+	struct remapped seen;
+	int map = bpf_map__fd(skel->maps.remapped);
+
+	if (!bpf_map_lookup_elem(map, &behind[n].addr, &seen))
+		writer.strange += n && seen.stamp != m.stamp;
+	bpf_map_delete_elem(map, &behind[n].addr);
+	n = !n;
+	m = (struct remapped){ .endpoint = behind[n].at,
+			       .stamp = n ? now - stamp_of(LIFE / 2) : now };
+	bpf_map_update_elem(map, &behind[n].addr, &m, 0);
+}
+
+/* As if it had been silent for some ticks. By the writer, who knows where it is. */
+static void age(__u32 i)
+{
+	__u32 *stamp = &find(&standing[i])->stamp, old = loaded(stamp);
+
+	__atomic_compare_exchange_n(stamp, &old, old - stamp_of(8), false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_SEQ_CST);
+	__atomic_store_n(&aging[i], false, __ATOMIC_RELEASE);
+}
+
+static void write_clients(unsigned seconds)
+{
+	__u64 end = ns_now() + seconds * 1000000000ULL;
+	__u32 now = 0, i;
+
+	for (; writer.rounds % 64 || ns_now() < end; writer.rounds++) {
+		if (writer.rounds % 1024 == 0)
+			now = stamp_of(ticks_now());
+		change_visitor(now);
+		change_silent(now);
+		if (writer.rounds % REMAP_EVERY == 0)
+			change_remapped(now);
+		for (__u32 k = 0; k < 4; k++) {
+			i = (__u32)(writer.rounds * 4 + k) % STANDING;
+			table_mark_sent(find(&standing[i]), writer.rounds & 1);
+			if (__atomic_load_n(&aging[i], __ATOMIC_ACQUIRE))
+				age(i);
+		}
+	}
 }
 
 static void load(void)
@@ -193,15 +350,14 @@ static void load(void)
 	cfg = (struct nav_config *)&skel->rodata->cfg;
 	cfg->service = (struct endpoint4){ service, BE16(3545), 0 };
 	cfg->mtu = 1280;
-	cfg->life = 30;      /* so short that a lost stamp is a lost client */
-	cfg->reproof = 20;
+	cfg->life = LIFE;
+	cfg->reproof = 1; /* whatever is not of this tick is marked */
 	cfg->n_nics = 2;
 	cfg->nic[0] = nic4;
 	cfg->nic[1] = nic6;
 	cfg->bucket_mask = BUCKETS - 1;
-	cfg->clock_shift = SHIFT;
 	cfg->seed = (struct table_seed){ { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
-	cfg->nexthop_life = 4;
+	cfg->nexthop_life = 256;
 	bpf_map__set_max_entries(skel->maps.clients, BUCKETS);
 	bpf_map__set_max_entries(skel->maps.remapped, 16);
 	if (navalis_bpf__load(skel) ||
@@ -215,44 +371,60 @@ static void load(void)
 	}
 }
 
-int main(int argc, char **argv)
+static void begin(void)
 {
-	struct bucket *memory;
-	unsigned long sum[4] = { 0 }, rounds;
-	int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (argc != 4 || inet_pton(AF_INET6, "2a00:f::7", &native) != 1 || inet_pton(AF_INET, "8.0.2.1", &service) != 1)
-		return 2;
-	nic4 = (__u32)atoi(argv[1]);
-	nic6 = (__u32)atoi(argv[2]);
-	load();
 	memory = mmap(NULL, BUCKETS * sizeof(*memory), PROT_READ | PROT_WRITE, MAP_SHARED,
 		      bpf_map__fd(skel->maps.clients), 0);
 	if (memory == MAP_FAILED ||
 	    table_init(&table, memory, BUCKETS, (struct table_seed *)&skel->rodata->cfg.seed,
 		       BUCKETS * BUCKET_CLIENTS * 9 / 10, 0))
-		return 1;
+		exit(1);
 	for (__u32 i = 0; i < STANDING; i++) {
 		standing[i] = client(i);
-		insert(&standing[i], stamp_of(units_now()));
+		insert(&standing[i], stamp_of(ticks_now()));
 		if (!find(&standing[i]))
-			return 1;
+			exit(1);
 	}
+	for (__u32 i = 0; i < 2; i++) {
+		behind[i].addr = client(20000 + i);
+		behind[i].at = (struct endpoint4){ BE32(0x09c80000 + i), BE16(2000 + i), 0 };
+	}
+	cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
 	cpus = cpus < CPUS ? cpus : CPUS;
-	for (int i = 0; i < cpus; i++) {
+	hearers = cpus < STANDING / 2 ? (__u32)cpus : STANDING / 2;
+	for (__u32 i = 0; i < (__u32)cpus; i++) {
 		reader[i].cpu = i;
-		pthread_create(&reader[i].thread, NULL, read_clients, &reader[i]);
+		if (pthread_create(&reader[i].thread, NULL, read_clients, &reader[i]))
+			exit(1);
 	}
-	rounds = write_clients((unsigned)atoi(argv[3]));
+}
+
+int main(int argc, char **argv)
+{
+	struct reader sum = { 0 };
+
+	if (argc != 4 || inet_pton(AF_INET6, "2a00:f::7", &native) != 1 ||
+	    inet_pton(AF_INET, "8.0.2.1", &service) != 1)
+		return 2;
+	nic4 = (__u32)atoi(argv[1]);
+	nic6 = (__u32)atoi(argv[2]);
+	load();
+	begin();
+	write_clients((unsigned)atoi(argv[3]));
 	done = true;
 	for (int i = 0; i < cpus; i++) {
 		pthread_join(reader[i].thread, NULL);
-		sum[0] += reader[i].looks;
-		sum[1] += reader[i].missed;
-		sum[2] += reader[i].wrong;
-		sum[3] += reader[i].failed;
+		sum.looks += reader[i].looks;
+		sum.stamps += reader[i].stamps;
+		sum.missed += reader[i].missed;
+		sum.wrong += reader[i].wrong;
+		sum.failed += reader[i].failed;
+		sum.lost += reader[i].lost;
 	}
-	printf("{\"cpus\":%d,\"looks\":%lu,\"missed\":%lu,\"wrong\":%lu,\"failed\":%lu,\"inserts\":%lu,\"moves\":%u}\n",
-	       cpus, sum[0], sum[1], sum[2], sum[3], rounds, table.moves);
+	printf("{\"cpus\":%d,\"looks\":%lu,\"stamps\":%lu,\"missed\":%lu,\"wrong\":%lu,\"failed\":%"
+	       "lu,"
+	       "\"lost\":%lu,\"strange\":%lu,\"inserts\":%lu,\"moves\":%u}\n",
+	       cpus, sum.looks, sum.stamps, sum.missed, sum.wrong, sum.failed, sum.lost,
+	       writer.strange, writer.rounds * 2, table.moves);
 	return 0;
 }
