@@ -87,16 +87,23 @@ __attribute__((noinline)) int table_heard(__u64 id, __be32 server, __u32 now)
 /*
  * Heard of now. Written only when the unit changed: a store that dirties a cold line costs up to
  * 60 ns, and other CPUs the line. Only over the stamp that was this client's: its slot may be
- * another's by now. And then looked at again, for the client may have moved away before; if it is
- * there still, its mover finds the stamp.
+ * another's by now; or over that stamp with a mark that somebody has made meanwhile. And then looked
+ * at again, for the client may have moved away before; if it is there still, its mover finds the
+ * stamp.
  */
 static __always_inline void peer_heard(const struct peer *p, const struct in6_addr *addr, __u32 now)
 {
+	__u32 old;
+
 	if (stamp_age(p->seen, now) <= 0)
 		return;
-	__sync_val_compare_and_swap(p->stamp, p->seen, now);
-	if (p->entry && !client_is(p->entry, teredo_id(addr), teredo_server(addr)))
-		table_heard(teredo_id(addr), teredo_server(addr), now);
+	old = __sync_val_compare_and_swap(p->stamp, p->seen, now);
+	if (p->entry) {
+		if (old != p->seen || !client_is(p->entry, teredo_id(addr), teredo_server(addr)))
+			table_heard(teredo_id(addr), teredo_server(addr), now);
+	} else if (old == (p->seen ^ STAMP_SENT)) {
+		__sync_val_compare_and_swap(p->stamp, old, now);
+	}
 }
 
 /* Sent to after a long silence: the daemon asks it to prove itself again before its time is up. */

@@ -73,8 +73,14 @@ def footprint(relay):
     return rss, len(os.listdir("/proc/%d/fd" % pid))
 
 
-def programs():
-    return subprocess.run(["bpftool", "prog", "list"], capture_output=True, text=True).stdout.count(" name navalis ")
+def bpftool(*args):
+    return subprocess.run(["bpftool", *args], check=True, capture_output=True, text=True).stdout
+
+
+def programs(relay):
+    """How many there are that use this relay's table."""
+    table = json.loads(bpftool("-j", "map", "show", "pinned", "/sys/fs/bpf/%s/clients" % relay.instance))["id"]
+    return sum(table in p.get("map_ids", ()) for p in json.loads(bpftool("-j", "prog", "list")))
 
 
 RELOADS = int(os.environ.get("RELOADS", 1000))
@@ -95,12 +101,12 @@ def test_a_thousand_reloads_under_load_lose_nothing(lab, relay):
             text, valid = next(variants)
             write(relay, text)
             assert ("result" in ask(relay, {"verb": "reload"})) == valid
-        before = footprint(relay), programs()
+        before = footprint(relay), programs(relay)
         for i in range(RELOADS - 40):
             text, valid = next(variants)
             write(relay, text)
             assert ("result" in ask(relay, {"verb": "reload"})) == valid, text
-        after = footprint(relay), programs()
+        after = footprint(relay), programs(relay)
     write(relay, good)
     print("\n%d reloads: %s; RSS %d -> %d kB, descriptors %d -> %d" % (
         RELOADS, result[0], before[0][0], after[0][0], before[0][1], after[0][1]))
@@ -236,10 +242,6 @@ def test_flush_and_pending(lab, relay):
     assert ask(relay, {"verb": "flush", "all": True})["result"]["flushed"] == 1
     assert ask(relay, {"verb": "pending"})["result"]["pending"] == []
     assert lab.native.ping(lab.clients[0].address, src=fresh_native())[1] == 1  # punched anew
-
-
-def bpftool(*args):
-    return subprocess.run(["bpftool", *args], check=True, capture_output=True, text=True).stdout
 
 
 def links(relay):
