@@ -8,8 +8,9 @@
  * Standing clients are there all the time. Each look must find them and lead to their own endpoint
  * (missed, wrong), and what the program has stamped must not be seen older again (lost). Visitors
  * come and go, and are looked at all the same. Silent ones come and go and get no packet ever: they
- * must keep the stamp that they came with, whoever had their slots before (strange). Two clients
- * behind symmetric NATs replace each other in the map of those: one is sent to, one is silent.
+ * must keep the stamp that they came with, whoever had their slots before (strange). In the last
+ * fifth of the time the table is still, and two clients behind symmetric NATs replace each other in
+ * the map of those: one is sent to, one is silent.
  *
  * Few slots, and seven of eight taken, so that each client moves many thousand times a second; and
  * the writer makes those that were heard a little older, so that each packet has to stamp, not only
