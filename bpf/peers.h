@@ -59,8 +59,8 @@ static __always_inline bool peer_remapped(struct peer *p, const struct in6_addr 
 	p->stamp = &m->stamp;
 	p->seen = READ_ONCE(m->stamp);
 	p->endpoint = m->endpoint;
-	/* a deleted element's memory is the next one's at once: was this still ours? */
-	return bpf_map_lookup_elem(&remapped, &key) == m;
+	/* a deleted element's memory is the next one's at once: was this ours, before and after? */
+	return bpf_map_lookup_elem(&remapped, &key) == m && endpoint4_equal(p->endpoint, m->endpoint);
 }
 
 static __always_inline bool peer_young(const struct peer *p, __u32 now)

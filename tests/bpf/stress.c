@@ -8,8 +8,9 @@
  * Standing clients are there all the time. Each look must find them and lead to their own endpoint
  * (missed, wrong), and what the program has stamped must not be seen older again (lost). Visitors
  * come and go, and are looked at all the same. Silent ones come and go and get no packet ever: they
- * must keep the stamp that they came with, whoever had their slots before (strange). Two clients
- * behind symmetric NATs replace each other in the map of those: one is sent to, one is silent.
+ * must keep the stamp that they came with, whoever had their slots before (strange). In the last
+ * fifth of the time the table is still, and two clients behind symmetric NATs replace each other in
+ * the map of those: one is sent to, one is silent.
  *
  * Few slots, and seven of eight taken, so that each client moves many thousand times a second; and
  * the writer makes those that were heard a little older, so that each packet has to stamp, not only
@@ -26,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,11 +36,10 @@
 #include "core/table.h"
 #include "navalis.skel.h"
 
-#define BUCKETS 16
-#define STANDING 24
-#define VISITORS 6
-#define SILENT 26
-#define REMAP_EVERY 8
+#define BUCKETS 32
+#define STANDING 48
+#define VISITORS 12
+#define SILENT 52
 #define CPUS 64
 /* In coarse units, here of one tick: nobody is left alone for so long, on an emulated machine too. */
 #define LIFE 8192
@@ -49,13 +50,15 @@ static struct bucket *memory;
 static struct in6_addr standing[STANDING], native;
 static __be32 service;
 static __u32 nic4, nic6;
-static volatile bool done;
+static volatile bool still, done; /* the table; everything */
 static int cpus;
 static __u32 hearers; /* of the CPUs: so many that each has two clients of its own */
 
 static struct reader {
 	pthread_t thread;
-	__u32 cpu;
+	__u32 cpu, random;
+	int timer;
+	__u64 span; /* ns that an interrupted look takes */
 	__u32 heard;           /* the client that was stamped last */
 	__u32 newest;          /* of the stamps that were seen: it is at least as late */
 	__u32 floor[STANDING]; /* below it this one's stamp must not be seen again */
@@ -68,7 +71,7 @@ static struct {
 	unsigned long rounds, strange;
 } writer;
 
-/* Behind symmetric NATs, one at a time: the second one is silent. */
+/* Behind symmetric NATs: the second one is silent. */
 static struct {
 	struct in6_addr addr;
 	struct endpoint4 at;
@@ -158,6 +161,25 @@ static bool look(struct reader *r, const struct in6_addr *c, struct endpoint4 at
 	return true;
 }
 
+/*
+ * To the one behind a symmetric NAT, whose element has another owner a moment later. The program
+ * reads it in a nanosecond: only a reader that is interrupted in there can see that. The timer has
+ * nobody who waits for it; the interrupt is all.
+ */
+static void look_interrupted(struct reader *r)
+{
+	struct itimerspec in = { 0 };
+	__u64 begin = ns_now(), took;
+
+	r->random = r->random * 1664525 + 1013904223;
+	in.it_value.tv_nsec = (long)(1 + (r->span * (r->random >> 8) >> 24) % 100000000);
+	timerfd_settime(r->timer, 0, &in, NULL);
+	look(r, &behind[0].addr, behind[0].at, true);
+	took = ns_now() - begin;
+	if (took < r->span * 2) /* else another thread had the CPU */
+		r->span = (r->span * 15 + took) / 16;
+}
+
 /* Looked up as the program does it, but until it is found. */
 static __u32 stamp_of_standing(__u32 i)
 {
@@ -175,6 +197,16 @@ static __u32 stamp_of_standing(__u32 i)
 	}
 }
 
+static __u32 moves_begun(void)
+{
+	return __atomic_load_n(&table.moves, __ATOMIC_SEQ_CST);
+}
+
+static void look_at_standing(struct reader *r, __u32 i, bool encap)
+{
+	r->missed += !look(r, &standing[i], teredo_mapped(&standing[i]), encap);
+}
+
 static bool older(__u32 stamp, __u32 than)
 {
 	return stamp_age(stamp, than) > 0;
@@ -183,11 +215,10 @@ static bool older(__u32 stamp, __u32 than)
 /* While it is being moved a client may look older: what counts is what it is after that move. */
 static void check(struct reader *r, __u32 i)
 {
-	__u32 moves = __atomic_load_n(&table.moves, __ATOMIC_SEQ_CST);
-	__u32 stamp = stamp_of_standing(i);
+	__u32 moves = moves_begun(), stamp = stamp_of_standing(i);
 
 	if (older(stamp, r->floor[i])) {
-		while (__atomic_load_n(&table.moves, __ATOMIC_SEQ_CST) == moves && !done)
+		while (moves_begun() == moves && !still)
 			sched_yield();
 		stamp = stamp_of_standing(i);
 		r->lost += older(stamp, r->floor[i]);
@@ -208,7 +239,7 @@ static void hear(struct reader *r, __u32 i)
 	if (i == last || __atomic_load_n(&aging[i], __ATOMIC_ACQUIRE))
 		return;
 	r->floor[i] = r->newest;
-	r->missed += !look(r, &standing[i], teredo_mapped(&standing[i]), false);
+	look_at_standing(r, i, false);
 	check(r, i);
 	r->stamps++;
 	r->heard = i;
@@ -230,17 +261,17 @@ static void *read_clients(void *data)
 		r->floor[i] = stamp_of_standing(i);
 	r->newest = r->floor[0];
 	r->heard = r->cpu;
-	for (__u32 i = 0; !done; i++) {
+	for (__u32 i = 0; !still; i++) {
 		if (r->cpu < hearers) {
 			hear(r, mine);
 			mine = mine + hearers < STANDING ? mine + hearers : r->cpu;
 		}
-		c = standing[i % STANDING];
-		r->missed += !look(r, &c, teredo_mapped(&c), true);
+		look_at_standing(r, i % STANDING, true);
 		c = client(1000 + i % 4096); /* a visitor that may be there, or not */
 		look(r, &c, teredo_mapped(&c), i & 1);
-		look(r, &behind[0].addr, behind[0].at, true);
 	}
+	while (!done)
+		look_interrupted(r);
 	return NULL;
 }
 
@@ -291,20 +322,23 @@ static void change_silent(__u32 now)
 	insert(&silent[n], came[n]);
 }
 
+/* The first one leaves, the second one comes into its place, the first one comes back to another. */
 static void change_remapped(__u32 now)
 {
-	static unsigned n;
-	static struct remapped m;
+	static struct remapped first, second;
 	struct remapped seen;
 	int map = bpf_map__fd(skel->maps.remapped);
 
-	if (!bpf_map_lookup_elem(map, &behind[n].addr, &seen))
-		writer.strange += n && seen.stamp != m.stamp;
-	bpf_map_delete_elem(map, &behind[n].addr);
-	n = !n;
-	m = (struct remapped){ .endpoint = behind[n].at,
-			       .stamp = n ? now - stamp_of(LIFE / 2) : now };
-	bpf_map_update_elem(map, &behind[n].addr, &m, 0);
+	first = (struct remapped){ .endpoint = behind[0].at, .stamp = now };
+	if (!bpf_map_lookup_elem(map, &behind[1].addr, &seen)) {
+		bpf_map_update_elem(map, &behind[0].addr, &first, 0);
+		writer.strange += seen.stamp != second.stamp;
+		bpf_map_delete_elem(map, &behind[1].addr);
+		return;
+	}
+	second = (struct remapped){ .endpoint = behind[1].at, .stamp = now - stamp_of(LIFE / 2) };
+	bpf_map_delete_elem(map, &behind[0].addr);
+	bpf_map_update_elem(map, &behind[1].addr, &second, 0);
 }
 
 /* As if it had been silent for some ticks. By the writer, who knows where it is. */
@@ -317,9 +351,8 @@ static void age(__u32 i)
 	__atomic_store_n(&aging[i], false, __ATOMIC_RELEASE);
 }
 
-static void write_clients(unsigned seconds)
+static void write_clients(__u64 end)
 {
-	__u64 end = ns_now() + seconds * 1000000000ULL;
 	__u32 now = 0, i;
 
 	for (; writer.rounds % 64 || ns_now() < end; writer.rounds++) {
@@ -327,8 +360,6 @@ static void write_clients(unsigned seconds)
 			now = stamp_of(ticks_now());
 		change_visitor(now);
 		change_silent(now);
-		if (writer.rounds % REMAP_EVERY == 0)
-			change_remapped(now);
 		for (__u32 k = 0; k < 4; k++) {
 			i = (__u32)(writer.rounds * 4 + k) % STANDING;
 			table_mark_sent(find(&standing[i]), writer.rounds & 1);
@@ -336,6 +367,12 @@ static void write_clients(unsigned seconds)
 				age(i);
 		}
 	}
+}
+
+static void write_remapped(__u64 end)
+{
+	while (ns_now() < end)
+		change_remapped(stamp_of(ticks_now()));
 }
 
 static void load(void)
@@ -394,7 +431,10 @@ static void begin(void)
 	hearers = cpus < STANDING / 2 ? (__u32)cpus : STANDING / 2;
 	for (__u32 i = 0; i < (__u32)cpus; i++) {
 		reader[i].cpu = i;
-		if (pthread_create(&reader[i].thread, NULL, read_clients, &reader[i]))
+		reader[i].span = 20000;
+		reader[i].timer = timerfd_create(CLOCK_MONOTONIC, 0);
+		if (reader[i].timer < 0 ||
+		    pthread_create(&reader[i].thread, NULL, read_clients, &reader[i]))
 			exit(1);
 	}
 }
@@ -402,6 +442,7 @@ static void begin(void)
 int main(int argc, char **argv)
 {
 	struct reader sum = { 0 };
+	__u64 start;
 
 	if (argc != 4 || inet_pton(AF_INET6, "2a00:f::7", &native) != 1 ||
 	    inet_pton(AF_INET, "8.0.2.1", &service) != 1)
@@ -410,7 +451,10 @@ int main(int argc, char **argv)
 	nic6 = (__u32)atoi(argv[2]);
 	load();
 	begin();
-	write_clients((unsigned)atoi(argv[3]));
+	start = ns_now();
+	write_clients(start + (__u64)atoi(argv[3]) * 800000000);
+	still = true;
+	write_remapped(start + (__u64)atoi(argv[3]) * 1000000000);
 	done = true;
 	for (int i = 0; i < cpus; i++) {
 		pthread_join(reader[i].thread, NULL);
