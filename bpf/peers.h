@@ -51,16 +51,22 @@ static __always_inline bool peer_in_table(struct peer *p, const struct in6_addr 
 static __always_inline bool peer_remapped(struct peer *p, const struct in6_addr *addr)
 {
 	struct in6_addr key = *addr;
-	struct remapped *m = bpf_map_lookup_elem(&remapped, &key);
 
-	if (!m)
-		return false;
-	p->entry = NULL;
-	p->stamp = &m->stamp;
-	p->seen = READ_ONCE(m->stamp);
-	p->endpoint = m->endpoint;
-	/* a deleted element's memory is the next one's at once: was this ours, before and after? */
-	return bpf_map_lookup_elem(&remapped, &key) == m && endpoint4_equal(p->endpoint, m->endpoint);
+	/* twice: the daemon replaces an element as a whole */
+	for (int turn = 0; turn < 2; turn++) {
+		struct remapped *m = bpf_map_lookup_elem(&remapped, &key);
+
+		if (!m)
+			return false;
+		p->entry = NULL;
+		p->stamp = &m->stamp;
+		p->seen = READ_ONCE(m->stamp);
+		p->endpoint = m->endpoint;
+		/* a deleted one's memory is the next one's at once: was this ours, before and after? */
+		if (bpf_map_lookup_elem(&remapped, &key) == m && endpoint4_equal(p->endpoint, m->endpoint))
+			return true;
+	}
+	return false;
 }
 
 static __always_inline bool peer_young(const struct peer *p, __u32 now)

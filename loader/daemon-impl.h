@@ -34,7 +34,10 @@ struct daemon {
 	__u64 look_ms;          /* when to look at the network again, changed or not */
 	__u64 looked_ms;        /* when that was last done */
 	int network_changed;    /* NETLINK_*, since then */
+	struct nav_links links; /* as they were last seen */
 	struct error nic_error; /* why a NIC is without the program, as it was last said */
+	__u64 restore_ms;       /* not to be tried again before; 0: at once */
+	__u32 restore_pause;    /* the last one; grows as long as it fails */
 	__u8 packet[65536] __attribute__((aligned(8)));
 };
 

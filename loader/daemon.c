@@ -317,7 +317,9 @@ static int set_up(struct daemon *d, struct error *e)
 		return err;
 	datapath_get_cookies(d->datapath, &d->cookies);
 	upkeep_cookies(d, now_of(d).units);
-	netlink_host(d->netlink, d->policy.service.addr, &d->host);
+	err = netlink_host(d->netlink, d->policy.service.addr, &d->host);
+	if (err)
+		return error_set(e, err, "this host's addresses cannot be read: %s", strerror(-err));
 	datapath_set_own(d->datapath, &d->host.own);
 	err = new_relay(d, e);
 	if (!err)

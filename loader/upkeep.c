@@ -8,6 +8,7 @@
 
 #define LOOK_MS 60000 /* at the network, even if nothing was heard of it */
 #define PAUSE_MS 200  /* between two looks at a network that changes */
+#define RESTORE_MS 1000 /* before the second try to attach to what has come back */
 
 /* Proven clients stay: they are served again with the first packet after it is back. */
 static void look_at_service(struct daemon *d)
@@ -29,7 +30,10 @@ static void look_at_addresses(struct daemon *d)
 {
 	const bool was_cut = d->host.own_is_cut;
 
-	netlink_host(d->netlink, d->policy.service.addr, &d->host);
+	if (netlink_host(d->netlink, d->policy.service.addr, &d->host)) {
+		d->network_changed |= NETLINK_ADDRESSES; /* what was known stays, and is looked at again soon */
+		return;
+	}
 	datapath_set_own(d->datapath, &d->host.own);
 	if (d->host.own_is_cut && !was_cut)
 		log_line(LOG_LEVEL_WARNING, "this host has more than %u IPv4 addresses that are not next to "
@@ -37,16 +41,23 @@ static void look_at_addresses(struct daemon *d)
 			 ADDR4_SET_MAX);
 }
 
-static void look_at_links(struct daemon *d, struct nav_links *links)
+static void look_at_links(struct daemon *d)
 {
 	struct nav_nic before[NAV_NICS];
 
 	memcpy(before, d->page->nic, sizeof(before));
-	netlink_links(d->netlink, d->page->nic, d->page->n_nics, links);
-	datapath_set_links(d->datapath, links);
+	if (netlink_links(d->netlink, d->page->nic, d->page->n_nics, &d->links)) {
+		d->network_changed |= NETLINK_LINKS;
+		return;
+	}
+	datapath_set_links(d->datapath, &d->links);
 	for (__u32 i = 0; i < d->page->n_nics; i++) {
 		const struct nav_nic *nic = &d->page->nic[i];
 
+		if (nic->mtu != before[i].mtu && d->restore_ms) { /* that may have been the reason */
+			d->restore_ms = 0;
+			d->network_changed |= NETLINK_LINKS;
+		}
 		if (nic->ifindex && nic->down && !before[i].down)
 			log_line(LOG_LEVEL_WARNING, "%s is down", nic->name);
 		if (nic->ifindex && !nic->down && before[i].down)
@@ -60,38 +71,65 @@ static void look_at_links(struct daemon *d, struct nav_links *links)
 void upkeep_look(struct daemon *d)
 {
 	__u32 ifindex[NAV_NICS + NAV_VLANS], n = 0;
-	struct nav_links links;
 
-	look_at_links(d, &links);
+	look_at_links(d);
 	look_at_addresses(d);
 	look_at_service(d);
 	for (__u32 i = 0; i < d->page->n_nics; i++)
 		ifindex[n++] = d->page->nic[i].ifindex;
-	for (__u32 i = 0; i < links.n_vlans; i++)
-		ifindex[n++] = links.ifindex[i];
+	for (__u32 i = 0; i < d->links.n_vlans; i++)
+		ifindex[n++] = d->links.ifindex[i];
 	d->page->n_neighs = netlink_manage_gateways(d->netlink, ifindex, n, d->page->neigh,
 						    d->page->n_neighs);
 }
 
-/* What fails is tried again with each look, and said when it is another reason than before. */
-static void look_at_nics(struct daemon *d)
+static bool others_now(const struct daemon *d, const struct nav_nic before[NAV_NICS])
+{
+	for (__u32 i = 0; i < d->page->n_nics; i++)
+		if (d->page->nic[i].ifindex != before[i].ifindex)
+			return true;
+	return false;
+}
+
+/*
+ * What fails is tried again with longer and longer pauses, unless the NICs are others: attaching and
+ * undoing it can be what changed a link. Said when it is another reason than before.
+ */
+static void restore(struct daemon *d, struct relay_time now)
 {
 	struct nav_nic before[NAV_NICS];
 	struct error e = { "" };
+
+	memcpy(before, d->page->nic, sizeof(before));
+	if (!datapath_restore(d->datapath, d->config, &d->policy, &e)) {
+		d->nic_error.text[0] = '\0';
+		d->restore_ms = d->restore_pause = 0;
+		daemon_log_nics(d, before);
+		return;
+	}
+	if (strcmp(e.text, d->nic_error.text))
+		log_line(LOG_LEVEL_ERR, "%s", e.text);
+	d->nic_error = e;
+	d->restore_pause = d->restore_pause ? 2 * d->restore_pause : RESTORE_MS;
+	if (d->restore_pause > LOOK_MS)
+		d->restore_pause = LOOK_MS;
+	d->restore_ms = now.ms + d->restore_pause;
+}
+
+static void look_at_nics(struct daemon *d, struct relay_time now)
+{
+	struct nav_nic before[NAV_NICS];
 	bool wanting;
 
 	memcpy(before, d->page->nic, sizeof(before));
 	wanting = datapath_look(d->datapath, d->config);
 	daemon_log_nics(d, before);
-	memcpy(before, d->page->nic, sizeof(before));
-	if (wanting && datapath_restore(d->datapath, d->config, &d->policy, &e)) {
-		if (strcmp(e.text, d->nic_error.text))
-			log_line(LOG_LEVEL_ERR, "%s", e.text);
-	} else {
-		e.text[0] = '\0';
-		daemon_log_nics(d, before);
-	}
-	d->nic_error = e;
+	if (others_now(d, before))
+		d->restore_ms = d->restore_pause = 0;
+	if (!wanting)
+		d->nic_error.text[0] = '\0';
+	else if (now.ms >= d->restore_ms)
+		restore(d, now);
 }
 
 void upkeep_cookies(struct daemon *d, __u64 units)
@@ -129,10 +167,12 @@ static void look_if_changed(struct daemon *d, struct relay_time now)
 {
 	if (netlink_gateways_due(d->netlink))
 		d->network_changed |= NETLINK_GATEWAYS;
+	if (d->restore_ms && now.ms >= d->restore_ms)
+		d->network_changed |= NETLINK_LINKS;
 	if (now.ms < d->look_ms && (!d->network_changed || now.ms - d->looked_ms < PAUSE_MS))
 		return;
 	if ((d->network_changed & NETLINK_LINKS) || now.ms >= d->look_ms)
-		look_at_nics(d);
+		look_at_nics(d, now);
 	d->network_changed = 0;
 	d->looked_ms = now.ms;
 	d->look_ms = now.ms + LOOK_MS;

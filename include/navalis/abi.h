@@ -174,6 +174,7 @@ struct nav_nic {
 	__u32 ifindex; /* 0: not there */
 	__u32 prog_id; /* 0: not attached */
 	__u32 mode;    /* enum nav_mode; what came of it */
+	__u32 mtu;
 	__u8 frags;    /* its program takes frames in several buffers */
 	__u8 down;     /* no carrier, or switched off */
 	__u8 strips;   /* it takes VLAN tags off where there are VLAN interfaces */

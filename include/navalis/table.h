@@ -41,8 +41,9 @@
  * after it; a swap over it fails.
  *
  * Clients behind symmetric NATs are elements of a hash map. The daemon inserts and deletes them, and
- * replaces the whole element, with the present time in it, of one that proves itself anew; XDP alone
- * stamps and marks, by the same swap. The kernel gives the memory of a deleted element to the next
+ * replaces the whole element, with the present time in it, of one that proves itself anew or whose
+ * packet comes its way; it never puts back a time that it has read. XDP stamps and marks by the same
+ * swap. The kernel gives the memory of a deleted element to the next
  * one at once, under a reader's eyes: so XDP looks up and reads a second time, and another element,
  * or another endpoint, is a miss. «wrong» and «strange» count for them, too.
  *

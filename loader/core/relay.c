@@ -356,18 +356,23 @@ static void drop_remapped(struct relay *r, const struct in6_addr *client, const 
 	remaps_remove(&r->remaps, client);
 }
 
-/* Where a client is known to be, proven however long ago: in the table, or in the map, or nowhere. */
+/* Where a client is known to be, proven however long ago, and its proof with the one that it has just given. */
 struct place {
 	struct client *entry;
 	struct remapped remap;
 	bool remapped;
+	struct proof proof;
 };
 
-static struct place place_of(struct relay *r, const struct in6_addr *client)
+static struct place place_of(struct relay *r, const struct in6_addr *client, __u64 ms)
 {
 	struct place p = { .entry = table_find(r->table, teredo_id(client), teredo_server(client)) };
 
-	p.remapped = remaps_find(&r->remaps, client, &p.remap);
+	struct remap_note *note = remaps_note(&r->remaps, client);
+
+	p.remapped = note && remaps_find(&r->remaps, client, &p.remap);
+	p.proof = p.entry ? *table_proof(r->table, p.entry) : p.remapped ? note->proof : proof_new(ms);
+	proof_given(&p.proof, ms);
 	return p;
 }
 
@@ -394,7 +399,7 @@ static enum reason put_into_map(struct relay *r, const struct in6_addr *client,
 	/* the endpoint that was seen has to pass what the embedded one did */
 	if (addr4_set_has(&r->policy->refused, from.addr) || own_has4(&r->host->own, from.addr))
 		return R_CLIENT_REFUSED;
-	if (remaps_set(&r->remaps, client, &m, now.ms))
+	if (remaps_set(&r->remaps, client, &m, &was->proof))
 		return R_TABLE_FULL;
 	if (was->entry)
 		table_remove(r->table, was->entry);
@@ -410,10 +415,7 @@ static enum reason put_into_table(struct relay *r, const struct in6_addr *client
 
 	if (err == -ENOSPC)
 		return R_TABLE_FULL;
-	if (err)
-		proof_given(table_proof(r->table, c), now.ms);
-	else
-		*table_proof(r->table, c) = proof_new(now.ms);
+	*table_proof(r->table, c) = was->proof;
 	if (was->remapped)
 		remaps_remove(&r->remaps, client);
 	return R_PROVEN;
@@ -427,7 +429,7 @@ static enum reason put_into_table(struct relay *r, const struct in6_addr *client
 static enum reason admit(struct relay *r, const struct in6_addr *client, struct endpoint4 from,
 			 struct relay_time now)
 {
-	const struct place was = place_of(r, client);
+	const struct place was = place_of(r, client, now.ms);
 	enum reason reason;
 
 	place_hold(r, client, &was, false);
@@ -722,6 +724,8 @@ static bool sweep_remapped(struct relay *r, struct relay_time now, struct relay_
 	}
 	r->remap_left--;
 	note = remaps_note(&r->remaps, &client);
+	if (note && stamp_age(m.stamp, stamp_of(now.units)) < (__s32)r->policy->reproof)
+		note->sent = false; /* XDP has heard of it */
 	hit = note && look_after(r, &client, m.endpoint, m.stamp, note->sent || m.stamp & STAMP_SENT,
 				 &note->proof, now, out, &gone);
 	if (hit && gone) { /* the one before it is where the walk goes on */

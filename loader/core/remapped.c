@@ -19,13 +19,13 @@ struct remap_note *remaps_note(const struct remaps *r, const struct in6_addr *cl
 	return found ? *found : NULL;
 }
 
-static int note(struct remaps *r, const struct in6_addr *client, __u64 ms)
+static int note(struct remaps *r, const struct in6_addr *client, const struct proof *proof)
 {
 	struct remap_note *new = malloc(sizeof(*new));
 
 	if (!new)
 		return -ENOMEM;
-	*new = (struct remap_note){ *client, proof_new(ms), false };
+	*new = (struct remap_note){ *client, *proof, false };
 	if (!tsearch(new, &r->notes, order)) {
 		free(new);
 		return -ENOMEM;
@@ -48,13 +48,14 @@ static void unnote(struct remaps *r, const struct in6_addr *client)
 int remaps_init(struct remaps *r, const struct remap_ops *map, __u64 ms,
 		void (*visit)(void *data, const struct remapped *m), void *data)
 {
+	const struct proof proof = proof_new(ms);
 	struct in6_addr at, *after = NULL;
 	struct remapped m;
 	int err = 0;
 
 	*r = (struct remaps){ .map = *map };
 	while (!err && remaps_next(r, after, &at, &m)) {
-		err = note(r, &at, ms);
+		err = note(r, &at, &proof);
 		visit(data, &m);
 		after = &at;
 	}
@@ -72,10 +73,11 @@ bool remaps_find(const struct remaps *r, const struct in6_addr *client, struct r
 	return r->n && r->map.find(r->map.data, client, ret);
 }
 
-int remaps_set(struct remaps *r, const struct in6_addr *client, const struct remapped *m, __u64 ms)
+int remaps_set(struct remaps *r, const struct in6_addr *client, const struct remapped *m,
+	       const struct proof *proof)
 {
 	struct remap_note *known = remaps_note(r, client);
-	int err = known ? 0 : note(r, client, ms);
+	int err = known ? 0 : note(r, client, proof);
 
 	if (err)
 		return err;
@@ -83,7 +85,7 @@ int remaps_set(struct remaps *r, const struct in6_addr *client, const struct rem
 	if (err && !known)
 		unnote(r, client);
 	if (!err && known) {
-		proof_given(&known->proof, ms);
+		known->proof = *proof;
 		known->sent = false;
 	}
 	return err;
@@ -91,10 +93,15 @@ int remaps_set(struct remaps *r, const struct in6_addr *client, const struct rem
 
 void remaps_stamp(struct remaps *r, const struct in6_addr *client, struct remapped *m, __u32 now)
 {
+	struct remap_note *note;
+
 	if (!stamp_age(m->stamp, now))
 		return;
 	m->stamp = now;
 	r->map.set(r->map.data, client, m);
+	note = remaps_note(r, client);
+	if (note)
+		note->sent = false;
 }
 
 void remaps_remove(struct remaps *r, const struct in6_addr *client)

@@ -49,7 +49,8 @@ bool remaps_find(const struct remaps *r, const struct in6_addr *client, struct r
 struct remap_note *remaps_note(const struct remaps *r, const struct in6_addr *client);
 
 /* A new entry in place of the old one, if there was one. 0, or negative errno: all is as it was. */
-int remaps_set(struct remaps *r, const struct in6_addr *client, const struct remapped *m, __u64 ms);
+int remaps_set(struct remaps *r, const struct in6_addr *client, const struct remapped *m,
+	       const struct proof *proof);
 void remaps_remove(struct remaps *r, const struct in6_addr *client);
 
 /* See remap_ops. */

@@ -448,6 +448,7 @@ static void keep_state(struct nav_nic *nic, const struct nav_daemon *page)
 		if (nic->ifindex && page->nic[i].ifindex == nic->ifindex) {
 			nic->down = page->nic[i].down;
 			nic->strips = page->nic[i].strips;
+			nic->mtu = page->nic[i].mtu;
 		}
 }
 

@@ -266,8 +266,10 @@ static void add4(struct finding *f, __be32 addr)
 static int on_address(const struct nlmsghdr *h, void *data)
 {
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(h);
+	const bool usable = !(ifa->ifa_flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED));
 	struct finding *f = data;
 	struct in6_addr *source = &f->host.source;
+	const struct in6_addr *local = NULL; /* where there is none, the address; else that is the other end's */
 	const struct nlattr *a;
 
 	mnl_attr_for_each(a, h, sizeof(*ifa)) {
@@ -278,10 +280,11 @@ static int on_address(const struct nlmsghdr *h, void *data)
 			f->host.has_service |= mnl_attr_get_u32(a) == f->service;
 		if (ifa->ifa_family == AF_INET && (type == IFA_LOCAL || type == IFA_BROADCAST))
 			add4(f, mnl_attr_get_u32(a));
-		else if (ifa->ifa_family == AF_INET6 && type == IFA_ADDRESS &&
-			 addr6_kind(addr) == ADDR6_GLOBAL && addr6_kind(source) == ADDR6_UNSPECIFIED)
-			memcpy(source, addr, sizeof(*source));
+		else if (ifa->ifa_family == AF_INET6 && (type == IFA_LOCAL || (type == IFA_ADDRESS && !local)))
+			local = addr;
 	}
+	if (local && usable && addr6_kind(local) == ADDR6_GLOBAL && addr6_kind(source) == ADDR6_UNSPECIFIED)
+		memcpy(source, local, sizeof(*source));
 	return MNL_CB_OK;
 }
 
@@ -612,7 +615,7 @@ __u32 netlink_manage_gateways(struct netlink *nl, const __u32 *ifindex, __u32 n,
 
 /* Those of the host's links that matter, with the interface below each, which may be another one. */
 struct links {
-	struct nav_nic *nic;
+	struct nav_nic nic[NAV_NICS];
 	__u32 n_nics;
 	__u64 nic_mac[NAV_NICS];
 	struct one_vlan {
@@ -664,12 +667,17 @@ static int on_link(const struct nlmsghdr *h, void *data)
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(h);
 	const struct nlattr *a, *info = NULL;
 	struct links *l = data;
-	__u32 below = 0;
+	bool foreign = !(ifi->ifi_flags & IFF_UP); /* the kernel takes no frames for those either */
+	__u32 below = 0, mtu = 0;
 	__u64 mac = 0;
 
 	mnl_attr_for_each(a, h, sizeof(*ifi)) {
 		if (mnl_attr_get_type(a) == IFLA_LINKINFO)
 			info = a;
+		else if (mnl_attr_get_type(a) == IFLA_LINK_NETNSID) /* what it is above is in another namespace */
+			foreign = true;
+		else if (mnl_attr_get_type(a) == IFLA_MTU)
+			mtu = mnl_attr_get_u32(a);
 		else if (mnl_attr_get_type(a) == IFLA_LINK)
 			below = mnl_attr_get_u32(a);
 		else if (mnl_attr_get_type(a) == IFLA_ADDRESS && mnl_attr_get_payload_len(a) == 6)
@@ -678,9 +686,10 @@ static int on_link(const struct nlmsghdr *h, void *data)
 	for (__u32 i = 0; i < l->n_nics; i++)
 		if (l->nic[i].ifindex == (__u32)ifi->ifi_index) {
 			l->nic[i].down = (ifi->ifi_flags & (IFF_UP | IFF_RUNNING)) != (IFF_UP | IFF_RUNNING);
+			l->nic[i].mtu = mtu;
 			l->nic_mac[i] = mac;
 		}
-	if (info && below)
+	if (info && below && !foreign)
 		add_upper(l, (__u32)ifi->ifi_index, below, mac, info);
 	return MNL_CB_OK;
 }
@@ -727,7 +736,7 @@ static const struct one_vlan *vlan_of(const struct links *l, __u32 ifindex)
 	return NULL;
 }
 
-static void put_vlan(const struct links *l, const struct one_vlan *inner, struct nav_links *ret)
+static void put_vlan(struct links *l, const struct one_vlan *inner, struct nav_links *ret)
 {
 	const struct one_vlan *outer = vlan_of(l, inner->below);
 	const __u32 below = outer ? outer->below : inner->below, n = ret->n_vlans;
@@ -744,19 +753,25 @@ static void put_vlan(const struct links *l, const struct one_vlan *inner, struct
 	ret->n_vlans++;
 }
 
-void netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct nav_links *ret)
+int netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct nav_links *ret)
 {
-	struct links l = { .nic = nic, .n_nics = n };
+	struct links l = { .n_nics = n };
+	int err;
 
-	dump(nl, RTM_GETLINK, AF_UNSPEC, on_link, &l);
+	memcpy(l.nic, nic, n * sizeof(*nic));
+	err = dump(nl, RTM_GETLINK, AF_UNSPEC, on_link, &l);
+	if (err)
+		return err;
 	*ret = (struct nav_links){ .n_vlans = 0 };
 	for (__u32 i = 0; i < n; i++) {
-		nic[i].strips = 0;
-		if (nic[i].ifindex)
-			ret->nic[i] = port_of(&l, nic[i].ifindex, l.nic_mac[i]);
+		l.nic[i].strips = 0;
+		if (l.nic[i].ifindex)
+			ret->nic[i] = port_of(&l, l.nic[i].ifindex, l.nic_mac[i]);
 	}
 	for (__u32 i = 0; i < l.n_vlans; i++)
 		put_vlan(&l, &l.vlan[i], ret);
+	memcpy(nic, l.nic, n * sizeof(*nic));
+	return 0;
 }
 
 static bool sysctl_is_1(const char *path)

@@ -43,8 +43,11 @@ void netlink_blackhole_undo(struct netlink *nl);
 /* Fills in all of it anew; its old list is freed. 0, or negative errno: it is as it was. */
 int netlink_host(struct netlink *nl, __be32 service, struct host *host);
 
-/* Sets down and strips of each NIC, and finds the VLAN interfaces above them, one tag or two. */
-void netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct nav_links *ret);
+/*
+ * Sets mtu, down and strips of each NIC, and finds the VLAN interfaces above them, one tag or two.
+ * 0, or negative errno: all is as it was.
+ */
+int netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct nav_links *ret);
 
 /*
  * Asks the kernel to keep the gateways of all routes through these NICs resolved, so that XDP finds

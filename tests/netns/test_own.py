@@ -133,6 +133,9 @@ def test_frames_for_another_machine_stay_alone(lab):
             lab.relay.run("ip link set vrrp up")
             wait_for("the virtual router's address is ours", lambda: forwarded("00:00:5e:00:02:07") == 1, 5)
             assert forwarded("00:00:5e:00:02:08") == 0
+            for order in ("ip link set vrrp down", "ip link set vrrp up"):
+                lab.relay.run(order)
+                wait_for("after " + order, lambda: forwarded("00:00:5e:00:02:07") == order.endswith("up"), 5)
             lab.relay.run("ip link del vrrp")
             wait_for("it is not any more", lambda: forwarded("00:00:5e:00:02:07") == 0, 5)
         finally:

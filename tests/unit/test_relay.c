@@ -628,6 +628,15 @@ static void rfc4380_5_2_6_icmp_errors_keep_to_four_in_300_s(void **st)
 		}
 		assert_in_range(asked, 8, 10);
 	}
+	/* nor does a client that is now here and now there begin anew */
+	for (int i = 0, asked = 0; i < 80; i++) {
+		pass_ms(f, 1000);
+		expect_reason(answer(f, c, at[i & 1], ""), R_PROVEN);
+		packet(f, in6("2a00:f::7"), c, 17, 20);
+		relay_icmp4(f->relay, at[i & 1], f->pkt, 40, f->now, &f->out);
+		asked += !!(f->out.act & RELAY_BUBBLE);
+		assert_true(asked <= 10);
+	}
 }
 
 /* A client is where it proved itself last, for data both ways; the table and the map never both have it. */
