@@ -139,6 +139,8 @@ static void show(struct listing *l, const struct shown *s)
 
 static bool wanted(const struct listing *l, const struct shown *s)
 {
+	if (l->one_client && !in6_equal(&s->addr, &l->client))
+		return false; /* the slot was given to another meanwhile */
 	return net4_has(&l->server, teredo_server(&s->addr)) && net4_has(&l->address, s->at.addr) &&
 	       (!l->state || !strcmp(l->state, s->live ? "live" : "aged"));
 }
@@ -227,7 +229,8 @@ static void look_up(struct listing *l)
 		for (int k = 0; k < BUCKET_CLIENTS; k++)
 			if (client_is(&b->client[k], id, teredo_server(&l->client))) {
 				take_slot(l, &b->client[k]);
-				return;
+				if (l->n_shown || l->n)
+					return;
 			}
 	}
 	if (!bpf_map_lookup_elem(l->maps->remapped, &l->client, &r))

@@ -14,6 +14,7 @@
 #include <net/if.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -301,13 +302,26 @@ static void leave_dispatchers(struct removed *r, const struct nav_daemon *d)
 			say(r, "program behind the dispatcher of", d->nic[i].name);
 }
 
+/* Is the instance's network another namespace's? Pins are seen from everywhere. */
+static bool is_elsewhere(const struct maps *m)
+{
+	struct stat here;
+
+	return m->daemon.netns && !stat(NAV_NETNS, &here) && here.st_ino != m->daemon.netns;
+}
+
 static int detach(struct removed *r, const char *folder, struct maps *m, bool held)
 {
+	const bool elsewhere = is_elsewhere(m);
 	int err;
 
-	leave_dispatchers(r, &m->daemon);
+	if (!elsewhere)
+		leave_dispatchers(r, &m->daemon);
 	err = remove_pins(r, folder);
-
+	if (elsewhere) {
+		remove_files(r, held);
+		return err;
+	}
 	remove_routes(r, m->daemon.tun);
 	for (__u32 i = 0; i < m->daemon.n_neighs && i < NAV_NEIGHS; i++)
 		remove_neigh(r, &m->daemon.neigh[i]);
@@ -319,6 +333,7 @@ static int detach(struct removed *r, const char *folder, struct maps *m, bool he
 int cmd_detach(struct ctl *c)
 {
 	bool force = c->argc == 1 && !strcmp(c->argv[0], "--force"), held;
+	bool dry_run = c->argc == 1 && !strcmp(c->argv[0], "--dry-run");
 	struct removed r = { .c = c, .lock = -1 };
 	struct nav_meta meta = { 0 };
 	struct maps m = { 0 };
@@ -328,8 +343,9 @@ int cmd_detach(struct ctl *c)
 	char folder[128];
 	int err;
 
-	if (c->argc && !force)
-		return ctl_fail(c, EXIT_USAGE, "detach knows --force alone, not «%s»", c->argv[0]);
+	if (c->argc && !force && !dry_run)
+		return ctl_fail(c, EXIT_USAGE, "detach knows --force or --dry-run, not «%s»",
+				c->argv[c->argc - 1]);
 	snprintf(folder, sizeof(folder), NAV_FOLDER, c->instance);
 	err = maps_meta(c, &meta);
 	if (err == -EPERM || err == -EACCES)
@@ -353,13 +369,20 @@ int cmd_detach(struct ctl *c)
 		if (r.lock >= 0)
 			close(r.lock);
 		return ctl_fail(c, EXIT_FAILED,
-				"navalisd of instance %s (pid %u) is running%s: stop it first, "
-				"or take everything from under it with --force",
-				c->instance, m.daemon.pid,
-				m.alive ? "" : " and gives no sign of life");
+				"navalisd of instance %s is running%s: stop it first, or take everything "
+				"from under it with --force",
+				c->instance, m.alive ? "" : " and gives no sign of life");
+	}
+	if (is_elsewhere(&m) && !force) {
+		if (r.lock >= 0)
+			close(r.lock);
+		return ctl_fail(c, EXIT_FAILED,
+				"the network of instance %s is another namespace: detach it from within "
+				"(nsenter --net=…), or with --force, which leaves its TUN, routes and "
+				"neighbours there", c->instance);
 	}
 	r.list = c->json ? json_object_new_array() : NULL;
-	err = detach(&r, folder, &m, held);
+	err = dry_run ? 0 : detach(&r, folder, &m, held);
 	if (r.lock >= 0)
 		close(r.lock);
 	if (err) {

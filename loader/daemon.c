@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
@@ -235,8 +236,10 @@ static int new_relay(struct daemon *d, struct error *e)
 static void open_page(struct daemon *d)
 {
 	struct nav_daemon *p = d->page;
+	struct stat netns;
 
 	p->pid = (__u32)getpid();
+	p->netns = stat(NAV_NETNS, &netns) ? 0 : netns.st_ino;
 	p->started_ns = p->seen_ns = now_ns();
 	p->stopped_ns = 0;
 	snprintf(p->version, sizeof(p->version), "%s", NAVALIS_VERSION);

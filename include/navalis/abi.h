@@ -24,6 +24,7 @@
 #define NAV_LOCK NAV_RUN "/%s.lock"
 #define NAV_BPFFS "/sys/fs/bpf"
 #define NAV_FOLDER NAV_BPFFS "/%s"
+#define NAV_NETNS "/proc/self/ns/net"
 
 /*
  * The maps in the folder: what a value is, and who writes it. Beside them link_N, the pinned
@@ -199,6 +200,7 @@ struct nav_daemon {
 	__u64 refused_ns;   /* when a reload was refused since then; 0: none was */
 	__u32 reloads;      /* since the start */
 	__u32 service_gone; /* the service address is not on this host */
+	__u64 netns;        /* inode of the network namespace that routes, TUN and NICs are in */
 	char version[32];
 	struct nav_nic nic[NAV_NICS];
 	char tun[16];

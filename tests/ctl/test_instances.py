@@ -117,6 +117,33 @@ def test_the_tun_of_another_version_goes_with_it(box, relay):
     assert not os.path.exists(folder) and "xdp" not in box.relay.run("ip link").stdout
 
 
+def test_detach_from_another_namespace_leaves_its_network_alone(box, relay):
+    """Pins are seen from everywhere; a TUN of that name and a route there are another relay's."""
+    relay.stop()
+    folder = "/sys/fs/bpf/" + ME
+    there = box.inet  # with a device and a route that look like ours
+    there.run("ip tuntap add mine mode tun")
+    there.run("ip link set mine up")
+    there.run("ip -6 route add 2001::/32 dev mine proto 110 metric 1024")
+    before = there.run("ip -6 route show 2001::/32").stdout
+    try:
+        for args in (["detach"], ["detach", "--dry-run"]):
+            p = ctl("--instance", ME, *args, ns=there)
+            assert p.returncode == 1 and "the network of instance %s is another namespace" % ME in p.stderr
+        assert os.path.exists(folder) and routes(box)
+        assert relay.json("detach", "--dry-run")["removed"] == [] and os.path.exists(folder)
+        run = [os.path.join(os.path.dirname(BUILD), "scripts/detach-all"), BUILD + "/navalisctl"]
+        p = there.run(run, check=False)
+        assert p.returncode == 1 and os.path.exists(folder)
+        p = ctl("--instance", ME, "detach", "--force", ns=there)
+        assert p.returncode == 0 and not os.path.exists(folder), p
+        assert there.run("ip -6 route show 2001::/32").stdout == before and "mine" in there.run("ip -o link").stdout
+        assert "mine" in box.relay.run("ip -o link").stdout and "prog/xdp" not in box.relay.run("ip link").stdout
+    finally:
+        there.run("ip link del mine")
+        box.relay.run(["sh", "-c", "ip link del mine; ip -6 route flush 2001::/32"], check=False)
+
+
 def test_detach_all_stops_before_it_begins(box, relay, tmp_path):
     """No instance is detached while another runs, whichever is looked at first."""
     path = tmp_path / "ctl"  # only these two: others on this machine are not the test's
@@ -133,7 +160,7 @@ def test_detach_all_stops_before_it_begins(box, relay, tmp_path):
         with pinned(ME + "z", meta=meta(77)), open(lock, "w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             p = box.relay.run(run, check=False)
-            assert p.returncode == 1 and "navalisd of instance %sz is running: stop it first" % ME in p.stderr
+            assert p.returncode == 1 and "navalisd of instance %sz is running and gives no sign of life: stop it first" % ME in p.stderr
             assert os.path.exists(first + "/meta") and os.path.exists("/sys/fs/bpf/" + ME)
             fcntl.flock(held, fcntl.LOCK_UN)
             assert box.relay.run(run).returncode == 0

@@ -76,7 +76,7 @@ WRONG = {
     "stats --interval x": SECONDS, "stats --interval nan": SECONDS, "stats --interval 5x": SECONDS, "stats --interval 0": SECONDS,
     "stats --interval 1e9": SECONDS, "stats --interval": SECONDS, "stats --interval 1 2": "one word too many", "stats --all": "did you mean «--interval»",
     "status --rates": "--no-rates alone", "decode": "wants one IPv6 address", "decode x": "not an IPv6 address",
-    "drops x": "--all alone", "detach x": "--force alone", "clinets": "did you mean «clients»", "": "a verb is missing",
+    "drops x": "--all alone", "detach x": "--force or --dry-run", "clinets": "did you mean «clients»", "": "a verb is missing",
 }
 
 
