@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -47,7 +48,12 @@ def one_way(request):
         yield None
         return
     with laboratory.Lab(("restricted", "symmetric")) as lab, laboratory.Navalis(lab, "native", instance="nvo%d" % os.getpid()) as relay:
-        pairs = []
+        pairs, at_end = [], []
+
+        def look():
+            """What the relay has counted when the first of them ends: a client that nobody speaks to expires."""
+            pairs[0][0].wait()
+            at_end.append(relay.json("drops"))
         for c in lab.clients:
             receiver = c.ns.popen([sys.executable, ONE_WAY, "receive", c.address], stdout=subprocess.PIPE, text=True)
             assert receiver.stdout.readline() == "ready\n"
@@ -55,4 +61,6 @@ def one_way(request):
                                       stdout=subprocess.PIPE, text=True)
             lab.processes += [sender, receiver]
             pairs.append((sender, receiver))
-        yield lab, relay, pairs, time.monotonic()
+        looker = threading.Thread(target=look, daemon=True)
+        looker.start()
+        yield lab, relay, pairs, time.monotonic(), lambda: (looker.join(60), at_end[0])[1]
