@@ -139,8 +139,6 @@ static void show(struct listing *l, const struct shown *s)
 
 static bool wanted(const struct listing *l, const struct shown *s)
 {
-	if (l->one_client && !in6_equal(&s->addr, &l->client))
-		return false; /* the slot was given to another meanwhile */
 	return net4_has(&l->server, teredo_server(&s->addr)) && net4_has(&l->address, s->at.addr) &&
 	       (!l->state || !strcmp(l->state, s->live ? "live" : "aged"));
 }
@@ -193,24 +191,27 @@ static void walk_remapped(struct listing *l)
 	}
 }
 
-/* A slot as table.h wants it read: one given to another client meanwhile counts as empty. */
-static bool take_slot(struct listing *l, const struct client *slot)
+/* A slot as table.h wants it read. False: it is empty, or was given to another client meanwhile. */
+static bool read_slot(const struct client *slot, struct in6_addr *addr, __u32 *stamp)
 {
 	__u64 id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
 	__be32 server = __atomic_load_n(&slot->server, __ATOMIC_RELAXED);
-	__u32 stamp = __atomic_load_n(&slot->stamp, __ATOMIC_RELAXED);
-	struct in6_addr addr = teredo_addr_of(id, server);
 
+	*stamp = __atomic_load_n(&slot->stamp, __ATOMIC_RELAXED);
+	*addr = teredo_addr_of(id, server);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return !id || __atomic_load_n(&slot->id, __ATOMIC_RELAXED) != id ||
-	       take(l, &addr, teredo_mapped(&addr), stamp, false);
+	return id && client_is(slot, id, server);
 }
 
 static void walk(struct listing *l)
 {
+	struct in6_addr addr;
+	__u32 stamp;
+
 	for (__u32 i = 0; i < l->maps->meta.buckets; i++)
 		for (int k = 0; k < BUCKET_CLIENTS; k++)
-			if (!take_slot(l, &l->maps->clients[i].client[k]))
+			if (read_slot(&l->maps->clients[i].client[k], &addr, &stamp) &&
+			    !take(l, &addr, teredo_mapped(&addr), stamp, false))
 				return;
 	walk_remapped(l);
 }
@@ -220,17 +221,17 @@ static void look_up(struct listing *l)
 {
 	__u64 id = teredo_id(&l->client),
 	      h = table_hash(&l->maps->meta.seed, id, teredo_server(&l->client));
-	__u32 mask = l->maps->meta.buckets - 1;
+	__u32 mask = l->maps->meta.buckets - 1, stamp;
+	struct in6_addr addr;
 	struct remapped r;
 
 	for (int i = 0; i < 4; i++) {
 		const struct bucket *b = &l->maps->clients[(i % 2 ? h >> 32 : h) & mask];
 
 		for (int k = 0; k < BUCKET_CLIENTS; k++)
-			if (client_is(&b->client[k], id, teredo_server(&l->client))) {
-				take_slot(l, &b->client[k]);
-				if (l->n_shown || l->n)
-					return;
+			if (read_slot(&b->client[k], &addr, &stamp) && in6_equal(&addr, &l->client)) {
+				take(l, &addr, teredo_mapped(&addr), stamp, false);
+				return;
 			}
 	}
 	if (!bpf_map_lookup_elem(l->maps->remapped, &l->client, &r))

@@ -320,6 +320,8 @@ static int detach(struct removed *r, const char *folder, struct maps *m, bool he
 	err = remove_pins(r, folder);
 	if (elsewhere) {
 		remove_files(r, held);
+		fprintf(stderr, "navalisctl: TUN device %s, routes and neighbours stay in the instance's "
+			"namespace\n", m->daemon.tun);
 		return err;
 	}
 	remove_routes(r, m->daemon.tun);

@@ -136,7 +136,7 @@ def test_detach_from_another_namespace_leaves_its_network_alone(box, relay):
         p = there.run(run, check=False)
         assert p.returncode == 1 and os.path.exists(folder)
         p = ctl("--instance", ME, "detach", "--force", ns=there)
-        assert p.returncode == 0 and not os.path.exists(folder), p
+        assert p.returncode == 0 and not os.path.exists(folder) and "TUN device mine, routes and neighbours stay" in p.stderr, p
         assert there.run("ip -6 route show 2001::/32").stdout == before and "mine" in there.run("ip -o link").stdout
         assert "mine" in box.relay.run("ip -o link").stdout and "prog/xdp" not in box.relay.run("ip link").stdout
     finally:
@@ -165,6 +165,21 @@ def test_detach_all_stops_before_it_begins(box, relay, tmp_path):
             fcntl.flock(held, fcntl.LOCK_UN)
             assert box.relay.run(run).returncode == 0
         assert not [n for n in os.listdir("/sys/fs/bpf") + os.listdir("/run/navalis") if n.startswith(ME)]
+
+
+def test_detach_all_says_nothing_of_what_is_no_instance():
+    for inside in ("true", "mkdir /sys/fs/bpf/of-a-name-that-is-too-long"):
+        p = subprocess.run(["unshare", "--mount", "bash", "-ec", "mount -t bpf bpf /sys/fs/bpf; %s; exec scripts/detach-all %s/navalisctl" % (inside, BUILD)],
+                           cwd=os.path.dirname(BUILD), capture_output=True, text=True)
+        assert (p.returncode, p.stdout, p.stderr) == (0, "", "")
+
+
+def test_detach_all_fails_where_it_may_not_look():
+    script = open(os.path.join(os.path.dirname(BUILD), "scripts/detach-all"))
+    with script, pinned(ME + "q", meta=meta(77)) as folder:
+        p = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", "bash", "-s", BUILD + "/navalisctl"], stdin=script,
+                           cwd=os.path.dirname(BUILD), capture_output=True, text=True)
+        assert p.returncode == 1 and "no right to look into /sys/fs/bpf/" in p.stderr and os.path.exists(folder)
 
 
 def test_detach_all_takes_a_start_that_was_cut_short(box, tmp_path):

@@ -6,6 +6,7 @@ import re
 import shutil
 import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -55,6 +56,33 @@ def test_one_client_is_looked_up_by_its_hash(lab):
         table.memory[b * 64:b * 64 + 16] = v6(astray)[8:] + v6(astray)[4:8] + struct.pack("<I", table.stamp())
         assert [c["address"] for c in relay.json("clients")["clients"]] == [astray]
         assert relay.json("clients", "--client", astray)["error"]["code"] == 4
+
+
+def test_a_client_that_is_looked_up_is_that_client(lab):
+    """While the slot where it would be first is given to it, to nobody, to another one, and to nobody again."""
+    with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
+        table, one, other = Table(relay.instance), "2001:0:800:101:0:fbff:f6ff:fefd", "2001:0:800:101:0:fbfe:f6ff:fefd"
+        h, words = table_hash(table.seed, one), {}
+        first, second = ((h >> n & (table.buckets - 1)) * 64 for n in (0, 32))
+        for a in (one, other):
+            words[a] = v6(a)[8:] + v6(a)[4:8] + struct.pack("<I", table.stamp() - (4000 if a == other else 0))
+        table.memory[second + 48:second + 64] = words[one]
+        stop = threading.Event()
+
+        def switch():
+            while not stop.is_set():
+                for a in (one, other):
+                    table.memory[first + 8:first + 16] = words[a][8:]
+                    table.memory[first:first + 8] = words[a][:8]
+                    table.memory[first:first + 8] = bytes(8)
+        switcher = threading.Thread(target=switch)
+        switcher.start()
+        try:
+            for _ in range(200):
+                assert relay.ctl("clients", "--client", one, "state").stdout == "%s\tlive\n" % one
+        finally:
+            stop.set()
+            switcher.join()
 
 
 def test_uninstall_detaches_every_instance_that_nobody_runs(lab):
