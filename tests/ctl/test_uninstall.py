@@ -41,7 +41,8 @@ class Machine:
         self.process.wait()
 
     def command(self, *args):
-        return ["nsenter", "--mount=/proc/%d/ns/mnt" % self.process.pid, "--wd=" + ROOT, *args]
+        pid = self.process.pid  # its root, too: this may run in a chroot, and what is around that is not its
+        return ["nsenter", "--mount=/proc/%d/ns/mnt" % pid, "--root=/proc/%d/root" % pid, "--wd=" + ROOT, *args]
 
     def run(self, *args):
         return self.lab.relay.run(self.command(*args), check=False)
