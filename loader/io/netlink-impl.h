@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What netlink.c, gateways.c, host.c and links.c share and nobody else sees. */
+#ifndef NAVALISD_NETLINK_IMPL_H
+#define NAVALISD_NETLINK_IMPL_H
+
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+
+#include "io/netlink.h"
+
+#define NETLINK_BUFFER 8192 /* of a request */
+
+/* The gateways of routes through our NICs, as far as they are known. */
+struct gateways {
+	__u32 ifindex[NAV_NICS + NAV_VLANS], n_ifindex;
+	struct nav_neigh neigh[NAV_NEIGHS];
+	__u32 n;
+	bool grown;   /* since they were last managed */
+	bool stale;   /* to be collected anew */
+	__u64 due_ms; /* not before this time, CLOCK_MONOTONIC */
+};
+
+struct netlink {
+	struct mnl_socket *ask, *watch;
+	unsigned seq;
+	struct gateways gateways;
+};
+
+/* A request in buf, without its payload. */
+struct nlmsghdr *netlink_message(struct netlink *nl, void *buf, __u16 type, __u16 flags);
+
+/* Sends, and gives each answer to cb (NULL: wait for the acknowledgement). 0 or negative errno. */
+int netlink_talk(struct netlink *nl, struct nlmsghdr *h, mnl_cb_t cb, void *data);
+
+/* Everything of a type and an address family. */
+int netlink_dump(struct netlink *nl, __u16 type, __u8 family, mnl_cb_t cb, void *data);
+
+/* A notification, of whatever kind. */
+void gateways_hear(struct gateways *g, const struct nlmsghdr *h);
+
+#endif
