@@ -332,6 +332,42 @@ static int detach(struct removed *r, const char *folder, struct maps *m, bool he
 	return err;
 }
 
+/* EXIT_DONE, or why nothing is to be removed: somebody uses it, or it is out of reach. */
+static int refuse(const struct ctl *c, const struct maps *m, bool held)
+{
+	if (m->alive || !held)
+		return ctl_fail(c, EXIT_FAILED,
+				"navalisd of instance %s is running%s: stop it first, or take everything "
+				"from under it with --force",
+				c->instance, m->alive ? "" : " and gives no sign of life");
+	if (is_elsewhere(m))
+		return ctl_fail(c, EXIT_FAILED,
+				"the network of instance %s is another namespace: detach it from within "
+				"(nsenter --net=…), or with --force, which leaves its TUN, routes and "
+				"neighbours there", c->instance);
+	return EXIT_DONE;
+}
+
+/* Returns an exit code; the list of what went is printed. */
+static int remove_all(struct removed *r, const char *folder, struct maps *m, bool held, bool dry_run)
+{
+	struct json_object *o;
+	int err;
+
+	r->list = r->c->json ? json_object_new_array() : NULL;
+	err = dry_run ? 0 : detach(r, folder, m, held);
+	if (err) {
+		json_object_put(r->list);
+		return ctl_fail(r->c, EXIT_FAILED, "%s: %s", folder, strerror(-err));
+	}
+	if (r->c->json) {
+		o = json_object_new_object();
+		json_object_object_add(o, "removed", r->list);
+		ctl_print_json(o);
+	}
+	return EXIT_DONE;
+}
+
 int cmd_detach(struct ctl *c)
 {
 	bool force = c->argc == 1 && !strcmp(c->argv[0], "--force"), held;
@@ -340,7 +376,6 @@ int cmd_detach(struct ctl *c)
 	struct nav_meta meta = { 0 };
 	struct maps m = { 0 };
 	struct ctl quiet = *c;
-	struct json_object *o;
 	const char *other;
 	char folder[128];
 	int err;
@@ -367,34 +402,10 @@ int cmd_detach(struct ctl *c)
 	else
 		guess_tun(c, m.daemon.tun);
 	held = take_lock(&r);
-	if ((m.alive || !held) && !force) {
-		if (r.lock >= 0)
-			close(r.lock);
-		return ctl_fail(c, EXIT_FAILED,
-				"navalisd of instance %s is running%s: stop it first, or take everything "
-				"from under it with --force",
-				c->instance, m.alive ? "" : " and gives no sign of life");
-	}
-	if (is_elsewhere(&m) && !force) {
-		if (r.lock >= 0)
-			close(r.lock);
-		return ctl_fail(c, EXIT_FAILED,
-				"the network of instance %s is another namespace: detach it from within "
-				"(nsenter --net=…), or with --force, which leaves its TUN, routes and "
-				"neighbours there", c->instance);
-	}
-	r.list = c->json ? json_object_new_array() : NULL;
-	err = dry_run ? 0 : detach(&r, folder, &m, held);
+	err = force ? 0 : refuse(c, &m, held);
+	if (!err)
+		err = remove_all(&r, folder, &m, held, dry_run);
 	if (r.lock >= 0)
 		close(r.lock);
-	if (err) {
-		json_object_put(r.list);
-		return ctl_fail(c, EXIT_FAILED, "%s: %s", folder, strerror(-err));
-	}
-	if (c->json) {
-		o = json_object_new_object();
-		json_object_object_add(o, "removed", r.list);
-		ctl_print_json(o);
-	}
-	return EXIT_DONE;
+	return err;
 }
