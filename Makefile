@@ -20,7 +20,7 @@ ROOT     := $(dir $(abspath $(lastword $(MAKEFILE_LIST))))
 CFLAGS   ?= -O2 -g
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 LIBXDP   := $(shell pkg-config --modversion libxdp 2>/dev/null)
-CPPFLAGS += -DLIBXDP_VERSION='"$(LIBXDP)"' -Iinclude -I$(B)/bpf -Iloader -D_GNU_SOURCE -DNAVALIS_VERSION='"$(VERSION)"' -MMD -MP
+CPPFLAGS += -DLIBXDP_VERSION='"$(LIBXDP)"' -Iinclude -I$(B) -I$(B)/bpf -Iloader -D_GNU_SOURCE -DNAVALIS_VERSION='"$(VERSION)"' -MMD -MP
 ALL_C     = $(CC) -std=gnu11 $(WARN) $(CPPFLAGS) $(CFLAGS)
 BPF_C     = $(CLANG) --target=bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror \
 	    -Iinclude -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
@@ -35,7 +35,7 @@ TEXTS   := $(MAN) $(UNITS) $(B)/ctl/completion/navalisctl $(B)/navalis.conf.samp
 CORE   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/core/*.c)))
 DAEMON := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/*.c loader/io/*.c))) $(CORE)
 CTL    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard ctl/*.c)) loader/io/dispatcher.c loader/log.c)
-TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c tests/netns/*.c)))
+TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c tests/netns/*.c) $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))))
 
 .PHONY: all programs texts tests check check-unit check-bpf check-netns check-ctl demo setup setup-build \
 	install uninstall clean format always
@@ -68,7 +68,7 @@ $(B)/%.bpf.o: %.bpf.c
 	@mkdir -p $(@D)
 	$(Q)$(BPF_C) -c $< -o $@
 
-$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+$(B)/%.skel.h: $(B)/%.bpf.o
 	$(call say,SKEL)
 	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*)_bpf > $@
 
@@ -93,6 +93,11 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(CORE) $(B)/loader/log.o
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lcmocka -lsodium
 
 $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(CORE)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lbpf -ljson-c
+
+$(B)/tests/bench/load.o $(B)/tests/bench/floor.o: | $(B)/tests/bench/load.skel.h
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(CORE)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lbpf -ljson-c
 
