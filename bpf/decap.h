@@ -82,7 +82,7 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 {
 	const struct nav_own *own_addrs;
 	const struct ipv6hdr *ip6;
-	struct nexthop6 *hop;
+	const struct nexthop *hop;
 	struct datagram gram = {};
 	struct peer peer = {};
 	enum reason r;
@@ -120,7 +120,7 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 	d->len = sizeof(*ip6) + HOST16(ip6->payload_len);
 	hop = nexthop6(f, ip6, d->len);
 	/* for this host itself, too, there is none: the kernel delivers to the daemon */
-	return hop && way_of(&d->way, &hop->hop) ? R_NONE : R_NO_NEXT_HOP_IN;
+	return hop && way_of(&d->way, hop) ? R_NONE : R_NO_NEXT_HOP_IN;
 }
 
 static __always_inline enum reason decap_rewrite(struct frame *f, const struct decap *d)

@@ -14,7 +14,7 @@
 /* Everything that is decided before the first byte is written. */
 struct encap {
 	struct endpoint4 to;
-	struct nexthop4 *hop;
+	__u16 *id; /* the IPv4 ID of the next packet */
 	struct way way;
 	__u32 len;     /* of the IPv6 packet */
 	bool checksum; /* outer; else it is sent as 0, «none» */
@@ -54,12 +54,29 @@ static __always_inline bool encap_sums(struct cur c, const struct ipv6hdr *ip6)
 	return false;
 }
 
+/* RFC 6864 4.3: a counter of each CPU for each group of destinations, all in a few hot cache lines. */
+#define IDENT_BITS 10
+
+struct idents {
+	__u16 next[1 << IDENT_BITS];
+};
+
+MAP(idents, PERCPU_ARRAY, 0, 1, __u32, struct idents);
+
+static __always_inline __u16 *encap_id(__be32 dst)
+{
+	struct idents *ids = THE_ONLY(idents);
+
+	return ids ? &ids->next[RAW32(dst) * (__u32)cfg.seed.k[1] >> (32 - IDENT_BITS)] : NULL;
+}
+
 static __always_inline enum reason encap_decide(struct encap *e, struct frame *f, struct cur c)
 {
 	const __u64 present = f->len - f->l2;
 	const struct ipv6hdr *ip6 = cur_take(&c, sizeof(*ip6));
 	const struct in6_addr *dst;
 	const struct nav_own *own_addrs;
+	const struct nexthop *hop;
 	struct peer peer = {};
 	enum reason r;
 
@@ -87,8 +104,9 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	e->checksum = encap_sums(c, ip6);
 	if (!e->checksum && !cfg.checksum_zero)
 		return R_NEEDS_CHECKSUM;
-	e->hop = nexthop4(f, e->to.addr, IP4_LEN + UDP_LEN + e->len);
-	if (!e->hop || !way_of(&e->way, &e->hop->hop))
+	hop = nexthop4(f, e->to.addr, IP4_LEN + UDP_LEN + e->len);
+	e->id = encap_id(e->to.addr);
+	if (!hop || !e->id || !way_of(&e->way, hop))
 		return R_NO_NEXT_HOP_OUT;
 	peer_sent(&peer, f->now);
 	return R_NONE;
@@ -129,12 +147,6 @@ static __always_inline void encap_udp(struct udphdr *udp, const struct encap *e,
 	udp->check = e->checksum ? csum_udp(sum + csum_lco(ip6)) : 0;
 }
 
-/* The CPUs count from starts of their own, far apart: they do not give one ID twice in a while. */
-static __always_inline __be16 encap_id(struct nexthop4 *hop)
-{
-	return BE16(hop->ident++ + bpf_get_smp_processor_id() * 0x9e37);
-}
-
 /* What stands behind the new Ethernet header: taken at once, so that the bounds are checked once. */
 struct encap_headers {
 	struct iphdr ip;
@@ -160,7 +172,8 @@ static __always_inline enum reason encap_rewrite(struct frame *f, const struct e
 		return R_NO_ROOM;
 
 	h->ip6.hop_limit--;
-	encap_ip4(&h->ip, e, encap_id(e->hop));
+	/* the CPUs count from starts far apart: they do not give one ID twice in a while */
+	encap_ip4(&h->ip, e, BE16((*e->id)++ + bpf_get_smp_processor_id() * 0x9e37));
 	encap_udp(&h->udp, e, &h->ip6);
 	f->out = e->way.out;
 	return R_ENCAP;
@@ -171,8 +184,8 @@ static __always_inline enum reason encap(struct frame *f, struct cur c)
 	struct encap e = {};
 	enum reason r = encap_decide(&e, f, c);
 
-	/* the hop is for the verifier, which cannot know what encap_stranger() never returns */
-	return r == R_NONE && e.hop ? encap_rewrite(f, &e) : r;
+	/* the ID is for the verifier, which cannot know what encap_stranger() never returns */
+	return r == R_NONE && e.id ? encap_rewrite(f, &e) : r;
 }
 
 #endif

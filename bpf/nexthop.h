@@ -3,12 +3,14 @@
  * Where a packet goes next: the kernel's routes and neighbours, remembered for a moment.
  *
  * bpf_fib_lookup() is the largest single cost of all (IPv6 213 ns, IPv4 90), a hit in these caches
- * takes 2 to 5. They belong to one CPU each, have one place for each hash, and believe an entry
- * for at most a second (cfg.nexthop_life), so that they stay right with no help from the daemon.
- * Failures are not kept: what the kernel resolves is then used at once.
+ * takes 2 to 5. They belong to one CPU each and believe an entry for at most a second
+ * (cfg.nexthop_life), so that they stay right with no help from the daemon. Failures are not kept:
+ * what the kernel resolves is then used at once.
  *
- * The key is the destination alone. Source-based rules of the operator see the packet that filled
- * the entry: no matter for IPv4, where the source is always ours.
+ * An entry is for all destinations of one numbered next hop where navalis/regions.h knows it, found
+ * in 5 to 15 ns; else for one destination, in one place for each hash. Source-based rules of the
+ * operator have no numbers, and see the packet that filled the entry: no matter for IPv4, where the
+ * source is always ours.
  */
 #ifndef NAVALIS_BPF_NEXTHOP_H
 #define NAVALIS_BPF_NEXTHOP_H
@@ -23,26 +25,22 @@ struct nexthop {
 	__u8 mac[2 * ETH_ALEN]; /* as an Ethernet header begins: destination, source */
 };
 
-struct nexthop4 {
-	__be32 dst;
-	/*
-	 * The IPv4 ID of the next packet (RFC 6864 4.3): a counter for each group of destinations,
-	 * in a cache line that is hot anyway. It outlives the entry.
-	 */
-	__u32 ident;
+struct nexthop_entry {
+	__u64 key[2]; /* the destination, or of a numbered one the version of its number */
 	struct nexthop hop;
 };
 
-struct nexthop6 {
-	struct in6_addr dst;
-	struct nexthop hop;
+#define NEXTHOP_BITS 10
+#define NEXTHOPS (REGION_HOPS + (1 << NEXTHOP_BITS)) /* by number, then by hash */
+
+MAP(nexthops4, PERCPU_ARRAY, 0, NEXTHOPS, __u32, struct nexthop_entry);
+MAP(nexthops6, PERCPU_ARRAY, 0, NEXTHOPS, __u32, struct nexthop_entry);
+
+/* A place in a cache, and what makes its entry the wanted one. */
+struct nexthop_place {
+	__u32 n;
+	__u64 key[2];
 };
-
-#define NEXTHOP4_BITS 10 /* every client is another destination */
-#define NEXTHOP6_BITS 8
-
-MAP(nexthops4, PERCPU_ARRAY, 0, 1 << NEXTHOP4_BITS, __u32, struct nexthop4);
-MAP(nexthops6, PERCPU_ARRAY, 0, 1 << NEXTHOP6_BITS, __u32, struct nexthop6);
 
 static __always_inline bool nexthop_fresh(const struct nexthop *h, __u64 units)
 {
@@ -85,53 +83,112 @@ static __always_inline bool nexthop_ask(const struct frame *f, struct bpf_fib_lo
 	return true;
 }
 
-/* For a packet of len bytes to dst, or NULL. */
-static __always_inline struct nexthop4 *nexthop4(const struct frame *f, __be32 dst, __u32 len)
+/* A keyed hash: nobody chooses whom he pushes out of the cache. */
+static __always_inline struct nexthop_place nexthop_single(__u64 a, __u64 b)
 {
-	/* a keyed hash: clients do not choose whom they push out of the cache */
-	__u32 n = RAW32(dst) * (__u32)cfg.seed.k[1] >> (32 - NEXTHOP4_BITS);
-	struct nexthop4 *e = bpf_map_lookup_elem(&nexthops4, &n);
-	struct bpf_fib_lookup q = {
+	const __u64 mix = (a ^ b) * cfg.seed.k[1];
+
+	return (struct nexthop_place){ REGION_HOPS + (__u32)(mix >> (64 - NEXTHOP_BITS)), { a, b } };
+}
+
+/* False when there is no number, or nobody vouches for it. */
+static __always_inline bool nexthop_numbered(struct nexthop_place *p, __u32 family, __u64 key, __u64 units)
+{
+	const struct nav_routes *r = bpf_map_lookup_elem(&routes, &family);
+	const struct regions *set;
+
+	if (!r || READ_ONCE(r->until) <= units)
+		return false;
+	set = &r->set[READ_ONCE(r->now) & 1];
+	*p = (struct nexthop_place){ region_hop(set, key) & (REGION_HOPS - 1), { set->version, 0 } };
+	return p->n;
+}
+
+static __always_inline bool nexthop_is(const struct nexthop_entry *e, const struct nexthop_place *p,
+				       __u64 units)
+{
+	return e->key[0] == p->key[0] && e->key[1] == p->key[1] && nexthop_fresh(&e->hop, units);
+}
+
+static __always_inline struct bpf_fib_lookup nexthop_query4(__be32 dst, __u32 len)
+{
+	return (struct bpf_fib_lookup){
 		.family = 2, /* AF_INET */
 		.l4_protocol = IPPROTO_UDP,
 		.tot_len = (__u16)len,
 		.ipv4_src = cfg.service.addr,
 		.ipv4_dst = dst,
 	};
-
-	if (!e)
-		return NULL;
-	if (e->dst == dst && nexthop_fresh(&e->hop, f->units))
-		return len <= e->hop.mtu ? e : NULL;
-	if (!nexthop_ask(f, &q, &e->hop))
-		return NULL;
-	e->dst = dst;
-	return e;
 }
 
-static __always_inline struct nexthop6 *nexthop6(const struct frame *f, const struct ipv6hdr *ip6,
-						 __u32 len)
+static __always_inline struct bpf_fib_lookup nexthop_query6(const struct ipv6hdr *ip6, __u32 len)
 {
-	const struct in6_addr *dst = &ip6->daddr;
-	__u64 mix = (load64(dst) ^ load64(dst->s6_addr + 8)) * cfg.seed.k[1];
-	__u32 n = (__u32)(mix >> (64 - NEXTHOP6_BITS));
-	struct nexthop6 *e = bpf_map_lookup_elem(&nexthops6, &n);
 	struct bpf_fib_lookup q = {
 		.family = 10, /* AF_INET6 */
 		.l4_protocol = ip6->nexthdr,
 		.tot_len = (__u16)len,
 	};
 
+	__builtin_memcpy(q.ipv6_src, &ip6->saddr, sizeof(q.ipv6_src));
+	__builtin_memcpy(q.ipv6_dst, &ip6->daddr, sizeof(q.ipv6_dst));
+	return q;
+}
+
+/* What a packet is for: IPv6, or where ip6 is NULL an IPv4 destination. */
+struct nexthop_target {
+	const struct ipv6hdr *ip6;
+	__be32 dst4;
+	__u64 key[2]; /* the destination as two words */
+	__u32 len;
+	__u32 wide;   /* MTU that is enough for all packets, or nearly all */
+};
+
+/*
+ * The next hop, or NULL. An entry for many destinations is not made from one towards which the kernel
+ * knows a narrow path: a forged ICMP error would narrow it for all.
+ */
+static __always_inline const struct nexthop *
+nexthop_find(void *map, const struct frame *f, const struct nexthop_target *t, __u32 family, __u64 region)
+{
+	struct nexthop_place p;
+	struct nexthop_entry *e;
+	struct bpf_fib_lookup q;
+	struct nexthop hop;
+
+	if (!nexthop_numbered(&p, family, region, f->units))
+		p = nexthop_single(t->key[0], t->key[1]);
+	e = bpf_map_lookup_elem(map, &p.n);
 	if (!e)
 		return NULL;
-	if (in6_equal(&e->dst, dst) && nexthop_fresh(&e->hop, f->units))
-		return len <= e->hop.mtu ? e : NULL;
-	__builtin_memcpy(q.ipv6_src, &ip6->saddr, sizeof(q.ipv6_src));
-	__builtin_memcpy(q.ipv6_dst, dst, sizeof(q.ipv6_dst));
-	if (!nexthop_ask(f, &q, &e->hop))
+	if (nexthop_is(e, &p, f->units))
+		return t->len <= e->hop.mtu ? &e->hop : NULL;
+	q = t->ip6 ? nexthop_query6(t->ip6, t->len) : nexthop_query4(t->dst4, t->len);
+	if (!nexthop_ask(f, &q, &hop))
 		return NULL;
-	e->dst = *dst;
-	return e;
+	if (p.n < REGION_HOPS && hop.mtu < t->wide) {
+		p = nexthop_single(t->key[0], t->key[1]);
+		e = bpf_map_lookup_elem(map, &p.n);
+		if (!e)
+			return NULL;
+	}
+	*e = (struct nexthop_entry){ { p.key[0], p.key[1] }, hop };
+	return &e->hop;
+}
+
+static __always_inline const struct nexthop *nexthop4(const struct frame *f, __be32 dst, __u32 len)
+{
+	const struct nexthop_target t = { NULL, dst, { RAW32(dst), 0 }, len, cfg.mtu + IP4_LEN + UDP_LEN };
+
+	return nexthop_find(&nexthops4, f, &t, REGIONS_IP4, region_key4(dst));
+}
+
+static __always_inline const struct nexthop *nexthop6(const struct frame *f, const struct ipv6hdr *ip6,
+						      __u32 len)
+{
+	const struct in6_addr *dst = &ip6->daddr;
+	const struct nexthop_target t = { ip6, 0, { load64(dst), load64(dst->s6_addr + 8) }, len, cfg.mtu };
+
+	return nexthop_find(&nexthops6, f, &t, REGIONS_IP6, region_key6(dst));
 }
 
 #endif

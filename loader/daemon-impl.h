@@ -71,6 +71,9 @@ void daemon_log_warning(struct error *warning);
 /* Who we are, and what is around us, as the network is now. */
 void upkeep_look(struct daemon *d);
 
+/* Hears what changed in the network, and what XDP may believe of the routes from here on. */
+void upkeep_regions(struct daemon *d);
+
 /* Keys of the bubbles' cookies, made in time. */
 void upkeep_cookies(struct daemon *d, __u64 units);
 

@@ -148,10 +148,8 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *data)
 
 static int on_netlink(sd_event_source *s, int fd, uint32_t revents, void *data)
 {
-	struct daemon *d = data;
-
 	(void)s, (void)fd, (void)revents;
-	d->network_changed |= netlink_drain(d->netlink);
+	upkeep_regions(data);
 	return 0;
 }
 

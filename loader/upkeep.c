@@ -68,6 +68,19 @@ static void look_at_links(struct daemon *d)
 	}
 }
 
+/* What has been notified comes first: nobody vouches for what he could know to be wrong. */
+void upkeep_regions(struct daemon *d)
+{
+	const struct regions *r;
+
+	d->network_changed |= netlink_drain(d->netlink);
+	for (int i = 0; i < REGION_FAMILIES; i++) {
+		d->page->hops[i] = netlink_regions(d->netlink, (enum region_family)i, &r);
+		datapath_set_regions(d->datapath, (enum region_family)i,
+				     d->page->hops[i] == HOPS_BY_ROUTE ? r : NULL, now_of(d).units);
+	}
+}
+
 void upkeep_look(struct daemon *d)
 {
 	__u32 ifindex[NAV_NICS + NAV_VLANS], n = 0;
@@ -81,6 +94,7 @@ void upkeep_look(struct daemon *d)
 		ifindex[n++] = d->links.ifindex[i];
 	d->page->n_neighs = netlink_manage_gateways(d->netlink, ifindex, n, d->page->neigh,
 						    d->page->n_neighs);
+	upkeep_regions(d);
 }
 
 static bool others_now(const struct daemon *d, const struct nav_nic before[NAV_NICS])
@@ -150,6 +164,7 @@ static void each_second(struct daemon *d, struct relay_time now)
 	struct relay_gauges g = relay_gauges(d->relay);
 
 	upkeep_cookies(d, now.units);
+	upkeep_regions(d);
 	log_tick();
 	d->page->remapped = g.remapped;
 	d->page->clients = d->table.n;

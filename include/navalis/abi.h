@@ -12,6 +12,7 @@
 #include "addr6.h"
 #include "meter.h"
 #include "reasons.h"
+#include "regions.h"
 #include "table.h"
 #include "teredo.h"
 
@@ -39,6 +40,7 @@
 	P(PORTS, ports)       /* struct nav_port, array: by NIC slot; by navalisd */               \
 	P(VLANS, vlans)       /* struct nav_port, hash: by a NIC and its tags; by navalisd */      \
 	P(TAGGED, tagged)     /* struct nav_tags, hash: the other way round, by ifindex */         \
+	P(ROUTES, routes)     /* struct nav_routes, mmapable array of families: by navalisd */      \
 	P(COUNTERS, counters) /* struct nav_count, per CPU: nic * NAV_COUNTERS + counter; by XDP */\
 	P(DAEMON, daemon)     /* struct nav_daemon, one value, mmapable: navalisd's own figures */
 
@@ -189,6 +191,14 @@ enum nav_mode {
 	NAV_MODE_AUTO, /* only as a wish */
 };
 
+/* How XDP knows the next hops of one family of addresses (regions.h). */
+enum nav_hops {
+	HOPS_UNKNOWN,     /* at this moment */
+	HOPS_BY_ROUTE,
+	HOPS_RULES,       /* policy routing rules: one destination at a time */
+	HOPS_MANY_ROUTES, /* more than there is room for: the same */
+};
+
 /* navalisd's figures, for navalisctl, which reads them also when it is dead. */
 struct nav_daemon {
 	__u32 pid;
@@ -209,6 +219,7 @@ struct nav_daemon {
 		__u32 ifindex, family; /* AF_INET, AF_INET6 */
 		struct in6_addr addr;  /* IPv4 in the first four bytes */
 	} neigh[NAV_NEIGHS];
+	__u32 hops[REGION_FAMILIES]; /* enum nav_hops */
 	__u32 mode_wanted;  /* enum nav_mode */
 	__u32 laboratory;   /* the refused lists are off */
 

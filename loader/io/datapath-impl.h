@@ -20,6 +20,7 @@ struct datapath {
 	struct nav_meta meta;
 	struct bucket *buckets;
 	struct nav_daemon *daemon;
+	struct nav_routes *routes;
 
 	/* what the last start or reload came to */
 	enum nav_mode mode;

@@ -291,7 +291,8 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 	if (!err) {
 		d->buckets = map_memory(d->map[CLIENTS], (size_t)buckets * sizeof(struct bucket));
 		d->daemon = map_memory(d->map[DAEMON], sizeof(struct nav_daemon));
-		if (!d->buckets || !d->daemon)
+		d->routes = map_memory(d->map[ROUTES], REGION_FAMILIES * sizeof(struct nav_routes));
+		if (!d->buckets || !d->daemon || !d->routes)
 			err = error_set(e, -ENOMEM, "the table cannot be mapped: %s", strerror(errno));
 	}
 	if (err) {
@@ -308,6 +309,8 @@ struct datapath *datapath_free(struct datapath *d)
 		return NULL;
 	if (d->buckets)
 		munmap(d->buckets, (size_t)d->meta.buckets * sizeof(struct bucket));
+	if (d->routes)
+		munmap(d->routes, (REGION_FAMILIES * sizeof(*d->routes) + 4095) & ~4095UL);
 	if (d->daemon)
 		munmap(d->daemon, (sizeof(*d->daemon) + 4095) & ~4095UL);
 	for (size_t i = 0; i < N_PINNED; i++)
@@ -334,6 +337,31 @@ struct nav_daemon *datapath_daemon(struct datapath *d)
 const struct nav_meta *datapath_meta(const struct datapath *d)
 {
 	return &d->meta;
+}
+
+/* The word is given again each second, and a moment of a busy loop does not take it back. */
+#define WORD_MS 2000
+
+static bool regions_same(const struct regions *a, const struct regions *b)
+{
+	return a->n == b->n && !memcmp(a->first, b->first, a->n * sizeof(*a->first)) &&
+	       !memcmp(a->hop, b->hop, a->n);
+}
+
+void datapath_set_regions(struct datapath *d, enum region_family family, const struct regions *regions,
+			  __u64 units)
+{
+	struct nav_routes *r = &d->routes[family];
+	struct regions *now = &r->set[r->now & 1], *next = &r->set[~r->now & 1];
+	__u64 until = regions ? units + nav_units_of_ms(&d->meta.clock, WORD_MS) : 0;
+
+	/* the same regions as before may have other gateways: what was vouched for all along has the same */
+	if (regions && !(r->until && regions_same(now, regions))) {
+		*next = *regions;
+		next->version = now->version + 1 ? now->version + 1 : 1;
+		__atomic_store_n(&r->now, r->now + 1, __ATOMIC_RELEASE);
+	}
+	__atomic_store_n(&r->until, until, __ATOMIC_RELEASE);
 }
 
 int datapath_set_own(struct datapath *d, const struct nav_own *own)

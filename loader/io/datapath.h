@@ -45,6 +45,13 @@ struct bucket *datapath_buckets(struct datapath *d);
 struct nav_daemon *datapath_daemon(struct datapath *d);
 const struct nav_meta *datapath_meta(const struct datapath *d);
 
+/*
+ * Vouches for these regions for the next two seconds, or for none (NULL). To be called each second,
+ * and at once when they are known no more.
+ */
+void datapath_set_regions(struct datapath *d, enum region_family family, const struct regions *regions,
+			  __u64 units);
+
 int datapath_set_own(struct datapath *d, const struct nav_own *own);
 int datapath_get_cookies(struct datapath *d, struct cookie_keys *keys);
 int datapath_set_cookies(struct datapath *d, const struct cookie_keys *keys);

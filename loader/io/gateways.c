@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The gateways of our routes, which the kernel is asked to keep resolved. */
+/* The look at all routes; and their gateways, which the kernel is asked to keep resolved. */
 #include <linux/neighbour.h>
 #include <net/if.h>
 #include <time.h>
@@ -9,7 +9,7 @@
 #define LOOK_SHARE 1000  /* looking at all routes takes one part in so many of the time at most */
 #define LOOK_AGAIN 60000 /* ms after a look that failed */
 
-static bool same_neigh(const struct nav_neigh *a, const struct nav_neigh *b)
+bool neigh_same(const struct nav_neigh *a, const struct nav_neigh *b)
 {
 	return a->ifindex == b->ifindex && a->family == b->family && in6_equal(&a->addr, &b->addr);
 }
@@ -17,7 +17,7 @@ static bool same_neigh(const struct nav_neigh *a, const struct nav_neigh *b)
 static bool has_neigh(const struct nav_neigh *list, __u32 n, const struct nav_neigh *one)
 {
 	while (n--)
-		if (same_neigh(&list[n], one))
+		if (neigh_same(&list[n], one))
 			return true;
 	return false;
 }
@@ -181,7 +181,7 @@ static int on_neigh(const struct nlmsghdr *h, void *data)
 		if (mnl_attr_get_type(a) == NDA_DST && mnl_attr_get_payload_len(a) <= sizeof(one.addr))
 			memcpy(&one.addr, mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
 	for (__u32 i = 0; i < p->n; i++)
-		p->is[i] |= same_neigh(&p->list[i], &one);
+		p->is[i] |= neigh_same(&p->list[i], &one);
 	return MNL_CB_OK;
 }
 
@@ -194,23 +194,45 @@ static struct permanent permanent(struct netlink *nl, const struct nav_neigh *li
 	return p;
 }
 
-/* If the kernel does not tell, those that were known stay. */
+struct look {
+	struct gateways *gateways;
+	struct routes *routes;
+};
+
+static int on_looked(const struct nlmsghdr *h, void *data)
+{
+	struct look *look = data;
+
+	routes_hear(look->routes, h, look->gateways->ifindex, look->gateways->n_ifindex);
+	return on_route(h, look->gateways);
+}
+
+static int look_at_family(struct netlink *nl, struct gateways *found, __u8 family, struct routes *routes)
+{
+	struct look look = { found, routes };
+	int err;
+
+	*routes = (struct routes){ .by = HOPS_UNKNOWN };
+	err = netlink_dump(nl, RTM_GETROUTE, family, on_looked, &look);
+	return routes_conclude(nl, family, routes) || err;
+}
+
+/* If the kernel does not tell, the gateways that were known stay. */
 static void collect(struct netlink *nl)
 {
 	struct gateways found = nl->gateways;
 	__u64 began = now_ms(), ended;
-	int err;
+	bool failed;
 
 	found.n = 0;
-	err = netlink_dump(nl, RTM_GETROUTE, AF_INET, on_route, &found);
-	if (!err)
-		err = netlink_dump(nl, RTM_GETROUTE, AF_INET6, on_route, &found);
+	failed = look_at_family(nl, &found, AF_INET, &nl->routes[REGIONS_IP4]);
+	failed |= look_at_family(nl, &found, AF_INET6, &nl->routes[REGIONS_IP6]);
 	ended = now_ms();
-	if (!err) {
+	if (!failed) {
 		found.stale = false; /* even if there are too many of them */
 		nl->gateways = found;
 	}
-	nl->gateways.due_ms = ended + (err ? LOOK_AGAIN : (ended - began) * LOOK_SHARE);
+	nl->gateways.due_ms = ended + (failed ? LOOK_AGAIN : (ended - began) * LOOK_SHARE);
 }
 
 __u32 netlink_manage_gateways(struct netlink *nl, const __u32 *ifindex, __u32 n,

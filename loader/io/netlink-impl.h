@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What netlink.c, gateways.c, host.c and links.c share and nobody else sees. */
+/* What netlink.c, gateways.c, routes.c, host.c and links.c share and nobody else sees. */
 #ifndef NAVALISD_NETLINK_IMPL_H
 #define NAVALISD_NETLINK_IMPL_H
 
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 
+#include "core/regions.h"
 #include "io/netlink.h"
 
 #define NETLINK_BUFFER 8192 /* of a request */
@@ -20,10 +21,22 @@ struct gateways {
 	__u64 due_ms; /* not before this time, CLOCK_MONOTONIC */
 };
 
+/* The routes of one family while they are read, and what came of it. */
+struct routes {
+	struct region_route *route; /* while they are read */
+	__u32 n;
+	bool many; /* more than there is room for */
+	struct nav_neigh hop[REGION_HOPS];
+	__u32 n_hops;
+	enum nav_hops by;
+	struct regions regions; /* if they are by route */
+};
+
 struct netlink {
 	struct mnl_socket *ask, *watch;
 	unsigned seq;
 	struct gateways gateways;
+	struct routes routes[REGION_FAMILIES];
 };
 
 /* A request in buf, without its payload. */
@@ -34,6 +47,14 @@ int netlink_talk(struct netlink *nl, struct nlmsghdr *h, mnl_cb_t cb, void *data
 
 /* Everything of a type and an address family. */
 int netlink_dump(struct netlink *nl, __u16 type, __u8 family, mnl_cb_t cb, void *data);
+
+bool neigh_same(const struct nav_neigh *a, const struct nav_neigh *b);
+
+/* A route of a dump. nics: those that packets may leave by. */
+void routes_hear(struct routes *r, const struct nlmsghdr *h, const __u32 *nics, __u32 n_nics);
+
+/* After all of them: makes the regions. 0, or negative errno if the kernel does not tell its rules. */
+int routes_conclude(struct netlink *nl, __u8 family, struct routes *r);
 
 /* A notification, of whatever kind. */
 void gateways_hear(struct gateways *g, const struct nlmsghdr *h);

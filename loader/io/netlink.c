@@ -26,7 +26,8 @@ int netlink_new(struct netlink **ret, struct error *e)
 		return error_set(e, -ENOMEM, "out of memory");
 	nl->ask = socket_open(0);
 	nl->watch = socket_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-				RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+				RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+				1 << (RTNLGRP_IPV6_RULE - 1));
 	if (!nl->ask || !nl->watch) {
 		netlink_free(nl);
 		return error_set(e, -errno, "netlink socket: %s", strerror(errno));
@@ -216,6 +217,26 @@ static bool is_local_route(const struct nlmsghdr *h)
 	       rt->rtm_family == AF_INET6 && (rt->rtm_type == RTN_LOCAL || rt->rtm_type == RTN_ANYCAST);
 }
 
+enum nav_hops netlink_regions(const struct netlink *nl, enum region_family family,
+			      const struct regions **ret)
+{
+	*ret = &nl->routes[family].regions;
+	return nl->routes[family].by;
+}
+
+/*
+ * Whatever is notified is reason enough: with an address or a link routes come and go that are not.
+ * Where there are too many routes, the next one does not make them few.
+ */
+static void forget_routes(struct netlink *nl)
+{
+	for (int i = 0; i < REGION_FAMILIES; i++)
+		if (nl->routes[i].by != HOPS_MANY_ROUTES) {
+			nl->routes[i].by = HOPS_UNKNOWN;
+			nl->gateways.stale = true;
+		}
+}
+
 int netlink_drain(struct netlink *nl)
 {
 	__u8 buf[NETLINK_BUFFER * 4] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -224,6 +245,7 @@ int netlink_drain(struct netlink *nl)
 
 	while ((n = mnl_socket_recvfrom(nl->watch, buf, sizeof(buf))) > 0) {
 		left = (int)n;
+		changed |= NETLINK_ROUTES;
 		for (struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left);
 		     h = mnl_nlmsg_next(h, &left)) {
 			gateways_hear(&nl->gateways, h);
@@ -236,8 +258,10 @@ int netlink_drain(struct netlink *nl)
 	}
 	if (n < 0 && errno == ENOBUFS) { /* some are lost, and so may be anything */
 		nl->gateways.stale = true;
-		changed = NETLINK_ADDRESSES | NETLINK_LINKS;
+		changed = NETLINK_ADDRESSES | NETLINK_LINKS | NETLINK_ROUTES;
 	}
+	if (changed)
+		forget_routes(nl);
 	return changed | (nl->gateways.grown ? NETLINK_GATEWAYS : 0);
 }
 

@@ -16,6 +16,7 @@ struct netlink *netlink_free(struct netlink *nl);
 #define NETLINK_ADDRESSES 1
 #define NETLINK_LINKS 2
 #define NETLINK_GATEWAYS 4 /* there are new ones, or some may be gone */
+#define NETLINK_ROUTES 8   /* what netlink_regions() said may be wrong */
 
 /* Readable when addresses, links or routes changed; netlink_drain() empties it and says which. */
 int netlink_fd(const struct netlink *nl);
@@ -58,6 +59,13 @@ int netlink_links(struct netlink *nl, struct nav_nic *nic, __u32 n, struct nav_l
  */
 __u32 netlink_manage_gateways(struct netlink *nl, const __u32 *ifindex, __u32 n,
 			      struct nav_neigh *list, __u32 n_list);
+
+/*
+ * How the routes of a family are known, as netlink_manage_gateways() last found them; *ret is set
+ * where it is by route, and stays the caller's to read until the next call of that.
+ */
+enum nav_hops netlink_regions(const struct netlink *nl, enum region_family family,
+			      const struct regions **ret);
 
 /* bpf_fib_lookup() and the slow path both need forwarding; says which sysctl is off. */
 int netlink_forwarding(const char *interface, struct error *e);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's routes as regions of addresses whose packets all leave by one next hop.
+ *
+ * With them the XDP program asks the kernel once a second for each next hop; without, for each
+ * destination (IPv6 213 ns, IPv4 90), which with many clients or many native hosts is each packet.
+ * navalisd makes them (loader/core/regions.c) and vouches for them for two seconds at a time; it takes
+ * its word back as soon as it hears of a change. Where they say nothing, or nobody vouches any more,
+ * the kernel is asked for each destination, as if there were none.
+ */
+#ifndef NAVALIS_REGIONS_H
+#define NAVALIS_REGIONS_H
+
+#include "bytes.h"
+
+#define REGION_BITS 8
+#define REGIONS (1 << REGION_BITS)
+#define REGION_HOPS 64 /* numbers of next hops; 0: ask for each destination */
+
+enum region_family {
+	REGIONS_IP4,
+	REGIONS_IP6,
+	REGION_FAMILIES,
+};
+
+struct regions {
+	__u32 n;                /* 0: nothing is known */
+	__u32 version;          /* numbers of hops mean nothing under another one; never 0 */
+	__u64 first[REGIONS];   /* key of a region's first address; rising, from 0 on */
+	__u8 hop[REGIONS];
+};
+
+/* Of one family. Not written in place: the set that is not in force, then now. */
+struct nav_routes {
+	__u64 until; /* coarse units: when navalisd's word ends; 0: it has taken it back */
+	__u32 now;   /* which set is in force */
+	__u32 pad;
+	struct regions set[2];
+};
+
+/*
+ * Keys have 63 bits, so that a difference of two has its sign in the highest: the first 63 of an IPv6
+ * address, and the 32 of an IPv4 address at their top.
+ */
+#define REGION_KEY_BITS 63
+
+PURE __u64 region_key4(__be32 addr)
+{
+	return (__u64)HOST32(addr) << (REGION_KEY_BITS - 32);
+}
+
+PURE __u64 region_key6(const void *addr)
+{
+	return __builtin_bswap64(load64(addr)) >> 1;
+}
+
+/*
+ * The number of a key's next hop. A search without branches but for its end: nothing to mispredict
+ * (5 ns each), and nothing for the verifier to walk twice.
+ */
+PURE __u32 region_hop(const struct regions *r, __u64 key)
+{
+	__u32 at = 0, left = r->n, half;
+	__u64 beyond;
+
+	for (int i = 0; i < REGION_BITS && left > 1; i++, left -= half) {
+		half = left / 2;
+		beyond = (key - r->first[(at + half) & (REGIONS - 1)]) >> 63;
+		at += half & ((__u32)beyond - 1);
+	}
+	return r->n ? r->hop[at & (REGIONS - 1)] : 0;
+}
+
+#endif
