@@ -98,6 +98,16 @@ static __always_inline bool put_tag(struct cur *c, __be16 id, __be16 proto)
 	return true;
 }
 
+/* In words: as a copy to memory of unknown alignment it would be 12 loads and stores of a byte (5 ns). */
+static __always_inline void put_macs(void *to, const struct nexthop *hop)
+{
+	__u32 *word = to;
+
+	word[0] = hop->macs[0];
+	word[1] = hop->macs[1];
+	word[2] = hop->macs[2];
+}
+
 /* Leaves c behind the header. */
 static __always_inline bool put_ethernet(struct cur *c, const struct way *w, __be16 proto)
 {
@@ -105,7 +115,7 @@ static __always_inline bool put_ethernet(struct cur *c, const struct way *w, __b
 
 	if (!eth)
 		return false;
-	__builtin_memcpy(eth, w->hop->mac, sizeof(w->hop->mac));
+	put_macs(eth, w->hop);
 	if (w->l2 == ETH_HLEN) {
 		eth->h_proto = proto;
 		return true;

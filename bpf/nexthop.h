@@ -22,11 +22,11 @@ struct nexthop {
 	__u32 made;    /* coarse units */
 	__u16 mtu;
 	__u16 n_tags;  /* found in the map tagged, by ifindex: not to make this entry larger */
-	__u8 mac[2 * ETH_ALEN]; /* as an Ethernet header begins: destination, source */
+	__u32 macs[3]; /* as an Ethernet header begins: destination, source */
 };
 
 struct nexthop_entry {
-	__u64 key[2]; /* the destination, or of a numbered one the version of its number */
+	__u64 key[2]; /* the destination, or of a numbered one its number with the version */
 	struct nexthop hop;
 };
 
@@ -78,10 +78,20 @@ static __always_inline bool nexthop_ask(const struct frame *f, struct bpf_fib_lo
 	h->made = (__u32)f->units;
 	h->mtu = q->mtu_result;
 	h->n_tags = tags ? (tags->tag[1].proto ? 2 : 1) : 0;
-	__builtin_memcpy(h->mac, q->dmac, ETH_ALEN);
-	__builtin_memcpy(h->mac + ETH_ALEN, q->smac, ETH_ALEN);
+	__builtin_memcpy(h->macs, q->dmac, ETH_ALEN);
+	__builtin_memcpy((__u8 *)h->macs + ETH_ALEN, q->smac, ETH_ALEN);
 	return true;
 }
+
+/* What a packet is for: IPv6, or where ip6 is NULL an IPv4 destination. */
+struct nexthop_target {
+	const struct ipv6hdr *ip6;
+	__be32 dst4;
+	__u64 key[2]; /* the destination as two words */
+	__u64 region; /* and as a key of regions */
+	__u32 len;
+	__u32 wide;   /* MTU that is enough for all packets, or nearly all */
+};
 
 /* A keyed hash: nobody chooses whom he pushes out of the cache. */
 static __always_inline struct nexthop_place nexthop_single(__u64 a, __u64 b)
@@ -91,17 +101,39 @@ static __always_inline struct nexthop_place nexthop_single(__u64 a, __u64 b)
 	return (struct nexthop_place){ REGION_HOPS + (__u32)(mix >> (64 - NEXTHOP_BITS)), { a, b } };
 }
 
-/* False when there is no number, or nobody vouches for it. */
-static __always_inline bool nexthop_numbered(struct nexthop_place *p, __u32 family, __u64 key, __u64 units)
+/* The set in force, or NULL when nobody vouches for it. */
+static __always_inline const struct regions *nexthop_regions(__u32 family, __u64 units)
 {
 	const struct nav_routes *r = bpf_map_lookup_elem(&routes, &family);
-	const struct regions *set;
 
-	if (!r || READ_ONCE(r->until) <= units)
-		return false;
-	set = &r->set[READ_ONCE(r->now) & 1];
-	*p = (struct nexthop_place){ region_hop(set, key) & (REGION_HOPS - 1), { set->version, 0 } };
-	return p->n;
+	return r && READ_ONCE(r->until) > units ? &r->set[READ_ONCE(r->now) & 1] : NULL;
+}
+
+/* A hop's number, and above it the version that makes it unique; 0: none. */
+static __always_inline __u64 nexthop_number(const struct regions *set, __u32 hop)
+{
+	return hop ? (__u64)set->version << 32 | hop : 0;
+}
+
+/* A function of its own: the verifier walks the search once. */
+__attribute__((noinline)) __u64 nexthop_search(__u32 family, __u64 key, __u64 units)
+{
+	const struct regions *set = nexthop_regions(family, units);
+
+	return set ? nexthop_number(set, region_hop(set, key)) : 0;
+}
+
+static __always_inline struct nexthop_place nexthop_place(const struct nexthop_target *t, __u32 family,
+							  __u64 units)
+{
+	const struct regions *set = nexthop_regions(family, units);
+	const __u32 hop = set ? region_block(set, t->region) : 0;
+	const __u64 number = !set ? 0 : hop == REGION_SEARCH ? nexthop_search(family, t->region, units) :
+							       nexthop_number(set, hop);
+
+	if (!number)
+		return nexthop_single(t->key[0], t->key[1]);
+	return (struct nexthop_place){ number & (REGION_HOPS - 1), { number, 0 } };
 }
 
 static __always_inline bool nexthop_is(const struct nexthop_entry *e, const struct nexthop_place *p,
@@ -134,29 +166,18 @@ static __always_inline struct bpf_fib_lookup nexthop_query6(const struct ipv6hdr
 	return q;
 }
 
-/* What a packet is for: IPv6, or where ip6 is NULL an IPv4 destination. */
-struct nexthop_target {
-	const struct ipv6hdr *ip6;
-	__be32 dst4;
-	__u64 key[2]; /* the destination as two words */
-	__u32 len;
-	__u32 wide;   /* MTU that is enough for all packets, or nearly all */
-};
-
 /*
  * The next hop, or NULL. An entry for many destinations is not made from one towards which the kernel
  * knows a narrow path: a forged ICMP error would narrow it for all.
  */
 static __always_inline const struct nexthop *
-nexthop_find(void *map, const struct frame *f, const struct nexthop_target *t, __u32 family, __u64 region)
+nexthop_find(void *map, const struct frame *f, const struct nexthop_target *t, __u32 family)
 {
-	struct nexthop_place p;
+	struct nexthop_place p = nexthop_place(t, family, f->units);
 	struct nexthop_entry *e;
 	struct bpf_fib_lookup q;
 	struct nexthop hop;
 
-	if (!nexthop_numbered(&p, family, region, f->units))
-		p = nexthop_single(t->key[0], t->key[1]);
 	e = bpf_map_lookup_elem(map, &p.n);
 	if (!e)
 		return NULL;
@@ -177,18 +198,20 @@ nexthop_find(void *map, const struct frame *f, const struct nexthop_target *t, _
 
 static __always_inline const struct nexthop *nexthop4(const struct frame *f, __be32 dst, __u32 len)
 {
-	const struct nexthop_target t = { NULL, dst, { RAW32(dst), 0 }, len, cfg.mtu + IP4_LEN + UDP_LEN };
+	const struct nexthop_target t = { NULL, dst, { RAW32(dst), 0 }, region_key4(dst), len,
+					   cfg.mtu + IP4_LEN + UDP_LEN };
 
-	return nexthop_find(&nexthops4, f, &t, REGIONS_IP4, region_key4(dst));
+	return nexthop_find(&nexthops4, f, &t, REGIONS_IP4);
 }
 
 static __always_inline const struct nexthop *nexthop6(const struct frame *f, const struct ipv6hdr *ip6,
 						      __u32 len)
 {
 	const struct in6_addr *dst = &ip6->daddr;
-	const struct nexthop_target t = { ip6, 0, { load64(dst), load64(dst->s6_addr + 8) }, len, cfg.mtu };
+	const struct nexthop_target t = { ip6, 0, { load64(dst), load64(dst->s6_addr + 8) },
+					   region_key6(dst), len, cfg.mtu };
 
-	return nexthop_find(&nexthops6, f, &t, REGIONS_IP6, region_key6(dst));
+	return nexthop_find(&nexthops6, f, &t, REGIONS_IP6);
 }
 
 #endif

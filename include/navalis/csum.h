@@ -11,13 +11,15 @@
 #include <linux/ipv6.h>
 #include "bytes.h"
 
+/* Halves added to each other, carry included, twice: what was the carry is in the upper half then. */
 PURE __u16 csum_fold(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16)sum;
+	__u32 half;
+
+	sum += sum << 32 | sum >> 32;
+	half = (__u32)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (__u16)(half >> 16);
 }
 
 PURE __u64 csum_add32(__u64 sum, __be32 word)

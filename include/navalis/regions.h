@@ -23,11 +23,16 @@ enum region_family {
 	REGION_FAMILIES,
 };
 
+#define REGION_BLOCK_BITS 12
+#define REGION_SEARCH 0xff /* several regions meet in a block */
+
 struct regions {
-	__u32 n;                /* 0: nothing is known */
-	__u32 version;          /* numbers of hops mean nothing under another one; never 0 */
-	__u64 first[REGIONS];   /* key of a region's first address; rising, from 0 on */
+	__u32 n;              /* 0: nothing is known */
+	__u32 version;        /* numbers of hops mean nothing under another one; never 0 */
+	__u64 first[REGIONS]; /* key of a region's first address; rising, from 0 on */
 	__u8 hop[REGIONS];
+	/* the same by the first bits of keys, since most blocks lie in one region: 10 ns less than a search */
+	__u8 block[1 << REGION_BLOCK_BITS];
 };
 
 /* Of one family. Not written in place: the set that is not in force, then now. */
@@ -38,37 +43,39 @@ struct nav_routes {
 	struct regions set[2];
 };
 
-/*
- * Keys have 63 bits, so that a difference of two has its sign in the highest: the first 63 of an IPv6
- * address, and the 32 of an IPv4 address at their top.
- */
-#define REGION_KEY_BITS 63
+/* The first 64 bits of an IPv6 address, and the 32 of an IPv4 address at their top. */
+#define REGION_KEY_BITS 64
 
 PURE __u64 region_key4(__be32 addr)
 {
-	return (__u64)HOST32(addr) << (REGION_KEY_BITS - 32);
+	return (__u64)HOST32(addr) << 32;
 }
 
 PURE __u64 region_key6(const void *addr)
 {
-	return __builtin_bswap64(load64(addr)) >> 1;
+	return __builtin_bswap64(load64(addr));
 }
 
-/*
- * The number of a key's next hop. A search without branches but for its end: nothing to mispredict
- * (5 ns each), and nothing for the verifier to walk twice.
- */
+PURE __u32 region_block(const struct regions *r, __u64 key)
+{
+	return r->block[key >> (REGION_KEY_BITS - REGION_BLOCK_BITS)];
+}
+
+/* The number of a key's next hop. */
 PURE __u32 region_hop(const struct regions *r, __u64 key)
 {
-	__u32 at = 0, left = r->n, half;
-	__u64 beyond;
+	__u32 lo = 0, hi = r->n;
 
-	for (int i = 0; i < REGION_BITS && left > 1; i++, left -= half) {
-		half = left / 2;
-		beyond = (key - r->first[(at + half) & (REGIONS - 1)]) >> 63;
-		at += half & ((__u32)beyond - 1);
+	/* the last region that begins at or before the key; the bound is for the verifier */
+	for (int i = 0; i < REGION_BITS && hi - lo > 1; i++) {
+		__u32 mid = (lo + hi) / 2;
+
+		if (r->first[mid & (REGIONS - 1)] <= key)
+			lo = mid;
+		else
+			hi = mid;
 	}
-	return r->n ? r->hop[at & (REGIONS - 1)] : 0;
+	return r->n ? r->hop[lo & (REGIONS - 1)] : 0;
 }
 
 #endif

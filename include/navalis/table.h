@@ -109,11 +109,35 @@ PURE bool client_is(const struct client *c, __u64 id, __be32 server)
 	return *(const volatile __u64 *)&c->id == id && c->server == server;
 }
 
+/* 1 if so, without a branch. */
+PURE __u32 client_is_not(const struct client *c, __u64 id)
+{
+	const __u64 differ = *(const volatile __u64 *)&c->id ^ id;
+
+	return (__u32)((differ | -differ) >> 63);
+}
+
+/*
+ * Where in its bucket an entry is, is anybody's guess, and a branch for each wrong one costs 5 ns: the
+ * place is computed, as if each identity were there once.
+ */
+PURE __u32 bucket_guess(const struct bucket *b, __u64 id)
+{
+	const __u32 not1 = client_is_not(&b->client[1], id), not2 = client_is_not(&b->client[2], id);
+	const __u32 not3 = client_is_not(&b->client[3], id);
+
+	_Static_assert(BUCKET_CLIENTS == 4, "one term for each");
+	return 6 - not1 - 2 * not2 - 3 * not3;
+}
+
 /* The bucket's entry for a client, or NULL. Not a loop: the verifier cannot follow its pointer. */
 PURE struct client *bucket_find(struct bucket *b, __u64 id, __be32 server)
 {
-	_Static_assert(BUCKET_CLIENTS == 4, "one line for each");
+	struct client *c = &b->client[bucket_guess(b, id) & (BUCKET_CLIENTS - 1)];
 
+	if (client_is(c, id, server))
+		return c;
+	/* no, or there are several with that identity, and they differ in their servers */
 	if (client_is(&b->client[0], id, server))
 		return &b->client[0];
 	if (client_is(&b->client[1], id, server))

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* From prefixes that lie in each other to regions that lie side by side. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/regions.h"
-
-#define KEY_END (1ULL << REGION_KEY_BITS)
 
 static int by_place(const void *a, const void *b)
 {
@@ -15,9 +14,9 @@ static int by_place(const void *a, const void *b)
 	return (int)x->len - (int)y->len;
 }
 
-static __u64 end_of(const struct region_route *r)
+static __u64 last_of(const struct region_route *r)
 {
-	return r->key + (KEY_END >> r->len);
+	return r->len == REGION_KEY_BITS ? r->key : r->key | ~0ULL >> r->len;
 }
 
 /* From that key on it is hop. A region that would be empty is replaced, one like its neighbour left out. */
@@ -34,35 +33,67 @@ static int begin(struct regions *r, __u64 key, __u8 hop)
 	return 0;
 }
 
+/* The prefixes around the present key, outermost first. */
+struct nest {
+	struct region_route open[REGION_KEY_BITS + 2];
+	__u32 depth;
+};
+
+/* Leaves all prefixes that end before the key; or all but the outermost. */
+static int leave(struct nest *n, const struct region_route *next, struct regions *ret)
+{
+	int err = 0;
+
+	while (!err && n->depth > 1) {
+		const __u64 last = last_of(&n->open[n->depth - 1]);
+
+		if (next && next->key <= last)
+			break;
+		n->depth--;
+		if (last != ~0ULL)
+			err = begin(ret, last + 1, n->open[n->depth - 1].hop);
+	}
+	return err;
+}
+
+static int enter(struct nest *n, const struct region_route *r, struct regions *ret)
+{
+	struct region_route *inmost = &n->open[n->depth - 1];
+
+	if (n->depth == 1 || inmost->key != r->key || inmost->len != r->len)
+		n->open[n->depth++] = *r;
+	else if (inmost->hop != r->hop)
+		inmost->hop = 0;
+	return begin(ret, r->key, n->open[n->depth - 1].hop);
+}
+
+static void fill_blocks(struct regions *r)
+{
+	const __u64 size = 1ULL << (REGION_KEY_BITS - REGION_BLOCK_BITS);
+
+	for (__u32 i = 0; i < 1 << REGION_BLOCK_BITS; i++)
+		r->block[i] = (__u8)region_hop(r, i * size);
+	for (__u32 i = 0; i < r->n; i++)
+		if (r->first[i] % size)
+			r->block[r->first[i] / size] = REGION_SEARCH;
+}
+
 int regions_of_routes(struct region_route *route, __u32 n, struct regions *ret)
 {
-	const struct region_route everything = { 0, 0, 0 }; /* where no route leads, the kernel says so */
-	struct region_route open[REGION_KEY_BITS + 2];      /* prefixes around the present key, outermost first */
-	__u32 depth = 1;
+	struct nest nest = { .depth = 1 }; /* all addresses: where no route leads, the kernel says so */
 	int err;
 
 	*ret = (struct regions){ 0 };
-	open[0] = everything;
 	err = begin(ret, 0, 0);
 	qsort(route, n, sizeof(*route), by_place);
-	for (__u32 i = 0; i <= n && !err; i++) {
-		const __u64 at = i < n ? route[i].key : KEY_END;
-
-		while (!err && depth > 1 && end_of(&open[depth - 1]) <= at) {
-			const __u64 end = end_of(&open[--depth]);
-
-			if (end < KEY_END)
-				err = begin(ret, end, open[depth - 1].hop);
-		}
-		if (i == n || err)
-			break;
-		if (depth > 1 && open[depth - 1].key == at && open[depth - 1].len == route[i].len) {
-			if (open[depth - 1].hop != route[i].hop)
-				open[depth - 1].hop = 0;
-		} else {
-			open[depth++] = route[i];
-		}
-		err = begin(ret, at, open[depth - 1].hop);
+	for (__u32 i = 0; i < n && !err; i++) {
+		err = leave(&nest, &route[i], ret);
+		if (!err)
+			err = enter(&nest, &route[i], ret);
 	}
+	if (!err)
+		err = leave(&nest, NULL, ret);
+	if (!err)
+		fill_blocks(ret);
 	return err;
 }
