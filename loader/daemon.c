@@ -136,7 +136,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *data)
 	struct relay_out out;
 
 	(void)usec;
-	relay_sweep(d->relay, (d->table.mask + 1) * TICK_MS / 1000 + 1);
+	relay_sweep(d->relay, d->table.buckets * TICK_MS / 1000 + 1);
 	while (relay_next(d->relay, now, &out)) {
 		perform(d, &out);
 		if (out.reason != R_NONE)

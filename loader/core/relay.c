@@ -59,7 +59,7 @@ static void hold_remapped(void *relay, const struct remapped *m)
 
 static void hold_table(struct relay *r)
 {
-	for (__u32 i = 0; i <= r->table->mask; i++)
+	for (__u32 i = 0; i < r->table->buckets; i++)
 		for (int k = 0; k < BUCKET_CLIENTS; k++) {
 			const struct client *c = &r->table->bucket[i].client[k];
 			struct in6_addr a = teredo_addr_of(c->id, c->server);
@@ -740,7 +740,7 @@ static bool sweep_remapped(struct relay *r, struct relay_time now, struct relay_
 
 void relay_sweep(struct relay *r, __u32 buckets)
 {
-	r->sweep_left = buckets <= r->table->mask ? buckets : r->table->mask + 1;
+	r->sweep_left = buckets < r->table->buckets ? buckets : r->table->buckets;
 	r->remap_left = r->remaps.n < REMAPPED_A_ROUND ? r->remaps.n : REMAPPED_A_ROUND;
 }
 
@@ -750,9 +750,9 @@ bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
 		return true;
 	while (r->sweep_left) {
 		/* the same bucket again after a hit: it may hold another */
-		if (sweep_bucket(r, &r->table->bucket[r->sweep & r->table->mask], now, out))
+		if (sweep_bucket(r, &r->table->bucket[r->sweep], now, out))
 			return true;
-		r->sweep++;
+		r->sweep = r->sweep + 1 < r->table->buckets ? r->sweep + 1 : 0;
 		r->sweep_left--;
 	}
 	while (r->remap_left)
@@ -781,7 +781,7 @@ static __u32 flush_table(struct flush *f, bool dry_run)
 	struct table *t = f->r->table;
 	__u32 n = 0;
 
-	for (__u32 i = 0; i <= t->mask; i++)
+	for (__u32 i = 0; i < t->buckets; i++)
 		for (int k = 0; k < BUCKET_CLIENTS; k++) {
 			struct client *c = &t->bucket[i].client[k];
 			struct in6_addr addr = teredo_addr_of(c->id, c->server);

@@ -12,7 +12,7 @@
 struct table {
 	struct bucket *bucket; /* not owned */
 	struct proof *proof;   /* one for each slot, in the same order */
-	__u32 mask;            /* number of buckets, a power of two, less one */
+	__u32 buckets;
 	__u32 n, max;          /* clients now, and at most */
 	struct table_seed seed;
 	__u32 random;          /* picks the client that is moved */
