@@ -35,7 +35,7 @@ TEXTS   := $(MAN) $(UNITS) $(B)/ctl/completion/navalisctl $(B)/navalis.conf.samp
 CORE   := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/core/*.c)))
 DAEMON := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/*.c loader/io/*.c))) $(CORE)
 CTL    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard ctl/*.c)) loader/io/dispatcher.c loader/log.c)
-TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c tests/netns/*.c)))
+TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c tests/netns/*.c) tests/bench/fill.c))
 
 .PHONY: all programs texts tests check check-unit check-bpf check-netns check-ctl demo setup setup-build \
 	install uninstall clean format always
@@ -95,6 +95,10 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(CORE) $(B)/loader/log.o
 $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(CORE)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lbpf -ljson-c
+
+$(B)/tests/bench/fill: $(B)/tests/bench/fill.o $(CORE)
+	$(call say,LD)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lbpf
 
 $(B)/tests/netns/%: $(B)/tests/netns/%.o
 	$(call say,LD)

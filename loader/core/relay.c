@@ -74,15 +74,14 @@ int relay_new(const struct nav_config *policy, const struct host *host, struct t
 	      const struct relay_settings *set, __u64 seed, struct relay_time now, struct relay **ret)
 {
 	struct relay *r = calloc(1, sizeof(*r));
-	__u32 slots = 1024;
+	/* networks are fewer than addresses, or their caps are far: their slots may hold more */
+	const __u32 addresses = table->max + 1024, nets = table->max / 4 + 1024;
 
 	if (!r)
 		return -ENOMEM;
 	*r = (struct relay){ .policy = policy, .host = host, .table = table, .keys = keys };
-	while (slots < table->max * 2)
-		slots *= 2;
 	if (peers_new(set->pending, set->queue_bytes, seed, &r->peers) ||
-	    caps_new(0, slots, seed ^ 1, &r->per_address) || caps_new(0, slots, seed ^ 2, &r->per_net) ||
+	    caps_new(0, addresses, seed ^ 1, &r->per_address) || caps_new(0, nets, seed ^ 2, &r->per_net) ||
 	    limiter_new(0, 1, seed, &r->fresh) ||
 	    limiter_new(0, LIMITER_SLOTS, seed ^ 3, &r->per_source) ||
 	    limiter_new(0, LIMITER_SLOTS, seed ^ 4, &r->per_client) ||
