@@ -196,6 +196,7 @@ struct nav_daemon {
 	__u64 started_ns;   /* CLOCK_MONOTONIC */
 	__u64 seen_ns;      /* written each second while alive */
 	__u64 stopped_ns;   /* of an orderly stop; 0: none */
+	__u64 longest_ns;   /* since the start: what one event took, and all others waited */
 	__u64 loaded_ns;    /* when the configuration was loaded that is in force */
 	__u64 refused_ns;   /* when a reload was refused since then; 0: none was */
 	__u32 reloads;      /* since the start */

@@ -88,7 +88,8 @@ static struct client *make_room(struct table *t, struct bucket *b)
 	}
 	while (n--) {
 		__atomic_add_fetch(&t->moves, 1, __ATOMIC_SEQ_CST);
-		move(t, path[n], hole);
+		if (!t->leaves || !t->leaves(t->data, path[n]))
+			move(t, path[n], hole);
 		hole = path[n];
 	}
 	return hole;

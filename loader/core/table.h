@@ -17,6 +17,9 @@ struct table {
 	struct table_seed seed;
 	__u32 random;          /* picks the client that is moved */
 	__u32 moves;           /* begun so far */
+	/* Asked before a client is moved; true: it has been removed instead. NULL: nobody asks. */
+	bool (*leaves)(void *data, struct client *c);
+	void *data;
 };
 
 /*
