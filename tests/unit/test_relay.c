@@ -8,7 +8,7 @@
 #define CLIENT "8.0.9.9"
 #define PORT 40000
 
-static const struct table_seed seed = { { 1, 3, 5 } };
+static const struct table_seed seed = { { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
 
 struct fixture {
 	struct nav_config policy;
@@ -868,6 +868,44 @@ static void a_changed_policy_drops_whom_it_refuses(void **st)
 	assert_int_equal(f->table.n, 1);
 }
 
+static bool odd(void *data, const struct in6_addr *client, struct endpoint4 at)
+{
+	(void)data, (void)client;
+	return HOST16(at.port) & 1;
+}
+
+/* New clients push those that a walk has not come to yet behind its back: it meets them all the same. */
+static void a_walk_meets_those_that_are_moved_meanwhile(void **st)
+{
+	struct fixture *f = *st;
+	struct relay_walk w = { .match = odd };
+	__u32 moves, left = 0;
+	struct client *c;
+
+	f->table.max = 64 * BUCKET_CLIENTS;
+	for (__u16 i = 1; f->table.n < 216; i++) {
+		struct in6_addr a = client_of("8.1.0.1", i);
+
+		table_insert(&f->table, teredo_id(&a), teredo_server(&a), stamp_of(f->now.units), &c);
+	}
+	moves = f->table.moves;
+	for (__u16 i = 2000; relay_walk(f->relay, &w, 1);)
+		for (int k = 0; w.bucket && k < 4; k++, i += 2) {
+			struct in6_addr a = client_of("8.1.0.1", i);
+
+			table_insert(&f->table, teredo_id(&a), teredo_server(&a), stamp_of(f->now.units), &c);
+		}
+	assert_true(f->table.moves > moves + 10);
+	for (__u32 i = 0; i < 64 * BUCKET_CLIENTS; i++) {
+		struct in6_addr a;
+
+		c = &f->memory[i / BUCKET_CLIENTS].client[i % BUCKET_CLIENTS];
+		a = teredo_addr_of(c->id, c->server);
+		left += c->id && odd(NULL, &a, teredo_mapped(&a));
+	}
+	assert_int_equal(left, 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -900,6 +938,7 @@ int main(void)
 		T(forged_floods_never_displace_the_proven),
 		T(rfc4443_2_4_errors_about_errors_are_not_sent),
 		T(a_changed_policy_drops_whom_it_refuses),
+		T(a_walk_meets_those_that_are_moved_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
