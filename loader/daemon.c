@@ -168,8 +168,8 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *data)
 	}
 	more = housekeep(d);
 	now = now_of(d);
-	return sd_event_source_set_time_relative(s, 1000 * (more ? SLICE_MS :
-							    now.ms < d->round_ms ? d->round_ms - now.ms : 0));
+	/* from now on, not from when this was due: the loop's own clock stands still meanwhile */
+	return sd_event_source_set_time(s, 1000 * (more || now.ms >= d->round_ms ? now.ms + SLICE_MS : d->round_ms));
 }
 
 static int on_netlink(sd_event_source *s, int fd, uint32_t revents, void *data)
