@@ -22,7 +22,7 @@ static __always_inline bool table_look(struct peer *p, __u64 id, __be32 server)
 
 	/* both buckets again: the client may have moved while we looked */
 	for (int turn = 0; turn < 4; turn++) {
-		__u32 n = (__u32)(turn & 1 ? hash >> 32 : hash) & cfg.bucket_mask;
+		__u32 n = table_place(hash, turn & 1, cfg.buckets);
 		struct bucket *b = bpf_map_lookup_elem(&clients, &n);
 		struct client *c = b ? bucket_find(b, id, server) : NULL;
 

@@ -221,12 +221,12 @@ static void look_up(struct listing *l)
 {
 	__u64 id = teredo_id(&l->client),
 	      h = table_hash(&l->maps->meta.seed, id, teredo_server(&l->client));
-	__u32 mask = l->maps->meta.buckets - 1, stamp;
+	__u32 stamp;
 	struct in6_addr addr;
 	struct remapped r;
 
 	for (int i = 0; i < 4; i++) {
-		const struct bucket *b = &l->maps->clients[(i % 2 ? h >> 32 : h) & mask];
+		const struct bucket *b = &l->maps->clients[table_place(h, i % 2, l->maps->meta.buckets)];
 
 		for (int k = 0; k < BUCKET_CLIENTS; k++)
 			if (read_slot(&b->client[k], &addr, &stamp) && in6_equal(&addr, &l->client)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * navalisctl status. JSON: {"instance","daemon":{"alive","pid","version","for_ms"},"laboratory",
- * "service","service_here","config":{"for_ms","reloads","refused_ms" or null},"nics":[{"name","state",
+ * navalisctl status. JSON: {"instance","daemon":{"alive","pid","version","for_ms","longest_us"},
+ * "laboratory","service","service_here","config":{"for_ms","reloads","refused_ms" or null},"nics":[{"name","state",
  * "mode","shared","frags","strips_tags","prog_id","rx","verdicts","balanced"}…],"clients":{"live","aged",
  * "remapped","max"},"pending","silent","weak","queue_bytes","forwarded":{"xdp":{"decap","encap"},"daemon":{…}},
  * "slow_path":{"rx","verdicts","balanced"},"rates":{"decap","encap"},"drops":[{"reason","packets"}…]}
@@ -144,6 +144,7 @@ static int print_json(const struct ctl *c, const struct maps *m, const struct lo
 	json_object_object_add(sub, "pid", json_object_new_int64(d->pid));
 	json_object_object_add(sub, "version", json_object_new_string(d->version));
 	json_object_object_add(sub, "for_ms", json_object_new_uint64(since_ms(m)));
+	json_object_object_add(sub, "longest_us", json_object_new_uint64(d->longest_ns / 1000));
 	json_object_object_add(o, "daemon", sub);
 	json_object_object_add(o, "laboratory", json_object_new_boolean(d->laboratory));
 	json_object_object_add(o, "service", json_object_new_string(text_endpoint(d->service).s));
@@ -238,6 +239,8 @@ static void print_text(const struct ctl *c, const struct maps *m, const struct l
 		printf("; a reload was REFUSED %s ago: see the log",
 		       text_age((m->now_ns - d->refused_ns) / 1000000).s);
 	putchar('\n');
+	printf("busy      with one thing for %.1f ms at most: so long has what came to the daemon waited\n",
+	       (double)d->longest_ns / 1e6);
 	for (__u32 i = 0; i < d->n_nics; i++)
 		print_nic(d, &d->nic[i]);
 	printf("clients   %u live, %u aged, %u behind symmetric NATs; at most %u\n", s->live, s->aged,

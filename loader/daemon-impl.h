@@ -30,6 +30,10 @@ struct daemon {
 	int tun;
 	sd_event *event;
 
+	sd_event_source *tick;
+	__u64 round_ms;         /* when the next part of the clients is to be looked through */
+	struct order *order;    /* under way: orders.c; NULL: none */
+	bool hangup;            /* and a reload by signal waits for its end */
 	__u64 second_ms;        /* when the work of each second is due */
 	__u64 look_ms;          /* when to look at the network again, changed or not */
 	__u64 looked_ms;        /* when that was last done */
@@ -82,10 +86,14 @@ void upkeep(struct daemon *d, struct relay_time now);
 
 /* ---- orders.c --------------------------------------------------------------------------------- */
 
-/* Loads the configuration again: all of it, or nothing changes. 0, or negative errno with why. */
-int orders_reload(struct daemon *d, struct config_changes *changes, char *why, size_t size);
+/* Loads the configuration again: all of it, or nothing changes and the log says why. */
+void orders_hangup(struct daemon *d);
 
 /* For the control socket. */
 struct json_object *orders_answer(void *daemon, struct json_object *request);
+
+/* Goes on with an order that has to look at all clients, for a moment. False: there is none. */
+bool orders_next(struct daemon *d);
+void orders_free(struct daemon *d);
 
 #endif

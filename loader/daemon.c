@@ -15,6 +15,7 @@
 #include "io/tun.h"
 
 #define TICK_MS 50
+#define SLICE_MS 2   /* of housekeeping at a stretch, and of packets before it goes on */
 #define TUN_BATCH 64 /* packets before the other sources have their turn */
 
 static void count(struct daemon *d, enum reason reason, size_t bytes)
@@ -129,21 +130,46 @@ static int on_udp(sd_event_source *s, int fd, uint32_t revents, void *data)
 
 /* ---- the loop --------------------------------------------------------------------------------- */
 
+/*
+ * What falls due, and the order that is under way: for SLICE_MS at most, whoever many clients there
+ * are. True: there is more.
+ */
+static bool housekeep(struct daemon *d)
+{
+	const __u64 end = now_ns() + SLICE_MS * 1000000;
+	const struct relay_time now = now_of(d);
+	struct relay_out out;
+	bool more;
+
+	do {
+		more = relay_next(d->relay, now, &out);
+		if (more) {
+			perform(d, &out);
+			if (out.reason != R_NONE)
+				count(d, out.reason, out.len);
+		}
+		more |= orders_next(d);
+	} while (more && now_ns() < end);
+	return more;
+}
+
+/* A round each TICK_MS; one that takes longer than a slice goes on when packets have had their turn. */
 static int on_tick(sd_event_source *s, uint64_t usec, void *data)
 {
 	struct daemon *d = data;
 	struct relay_time now = now_of(d);
-	struct relay_out out;
+	bool more;
 
 	(void)usec;
-	relay_sweep(d->relay, (d->table.mask + 1) * TICK_MS / 1000 + 1);
-	while (relay_next(d->relay, now, &out)) {
-		perform(d, &out);
-		if (out.reason != R_NONE)
-			count(d, out.reason, out.len);
+	if (now.ms >= d->round_ms) {
+		d->round_ms = now.ms + TICK_MS;
+		relay_sweep(d->relay, 1000 / TICK_MS);
+		upkeep(d, now);
 	}
-	upkeep(d, now);
-	return sd_event_source_set_time_relative(s, TICK_MS * 1000);
+	more = housekeep(d);
+	now = now_of(d);
+	/* from now on, not from when this was due: the loop's own clock stands still meanwhile */
+	return sd_event_source_set_time(s, 1000 * (more || now.ms >= d->round_ms ? now.ms + SLICE_MS : d->round_ms));
 }
 
 static int on_netlink(sd_event_source *s, int fd, uint32_t revents, void *data)
@@ -240,6 +266,7 @@ static void open_page(struct daemon *d)
 	p->netns = stat(NAV_NETNS, &netns) ? 0 : netns.st_ino;
 	p->started_ns = p->seen_ns = now_ns();
 	p->stopped_ns = 0;
+	p->longest_ns = 0;
 	snprintf(p->version, sizeof(p->version), "%s", NAVALIS_VERSION);
 	snprintf(p->tun, sizeof(p->tun), "%s", d->config->tun);
 	p->laboratory = d->config->laboratory;
@@ -254,17 +281,13 @@ static void open_page(struct daemon *d)
 
 static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *info, void *data)
 {
-	struct config_changes changes;
-	char why[1024];
-
 	(void)s, (void)info;
-	orders_reload(data, &changes, why, sizeof(why));
+	orders_hangup(data);
 	return 0;
 }
 
 static int add_sources(struct daemon *d, struct error *e)
 {
-	sd_event_source *tick = NULL;
 	sigset_t mask;
 	int err;
 
@@ -287,14 +310,11 @@ static int add_sources(struct daemon *d, struct error *e)
 	if (err >= 0)
 		err = sd_event_add_io(d->event, NULL, netlink_fd(d->netlink), EPOLLIN, on_netlink, d);
 	if (err >= 0)
-		err = sd_event_add_time_relative(d->event, &tick, CLOCK_MONOTONIC, 0, 1000, on_tick, d);
+		err = sd_event_add_time_relative(d->event, &d->tick, CLOCK_MONOTONIC, 0, 1000, on_tick, d);
 	if (err >= 0)
-		err = sd_event_source_set_enabled(tick, SD_EVENT_ON);
+		err = sd_event_source_set_enabled(d->tick, SD_EVENT_ON);
 	if (err >= 0) /* a flood of packets must not keep the timers waiting */
-		err = sd_event_source_set_priority(tick, SD_EVENT_PRIORITY_IMPORTANT);
-	if (err >= 0)
-		err = sd_event_source_set_floating(tick, true);
-	sd_event_source_unref(tick);
+		err = sd_event_source_set_priority(d->tick, SD_EVENT_PRIORITY_IMPORTANT);
 	if (err >= 0)
 		err = sd_event_set_watchdog(d->event, true);
 	return err < 0 ? error_set(e, err, "event loop: %s", strerror(-err)) : 0;
@@ -355,6 +375,7 @@ int daemon_new(const struct config_source *from, struct config *c, struct daemon
 	       struct error *e)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
+	struct relay_walk walk;
 	int err;
 
 	if (!d) {
@@ -384,7 +405,9 @@ int daemon_new(const struct config_source *from, struct config *c, struct daemon
 		goto fail;
 	open_page(d);
 	upkeep_look(d);
-	relay_enforce(d->relay);
+	walk = relay_enforcement(d->relay);
+	while (relay_walk(d->relay, &walk, 1024))
+		;
 	*ret = d;
 	return 0;
 fail:
@@ -396,7 +419,9 @@ struct daemon *daemon_free(struct daemon *d)
 {
 	if (!d)
 		return NULL;
+	orders_free(d);
 	control_free(d->control);
+	sd_event_source_unref(d->tick);
 	sd_event_unref(d->event);
 	relay_free(d->relay);
 	table_release(&d->table);
@@ -411,6 +436,27 @@ struct daemon *daemon_free(struct daemon *d)
 	return NULL;
 }
 
+/* As sd_event_loop(), with an eye on the clock: how long does one thing keep all others waiting? */
+static int loop(struct daemon *d)
+{
+	__u64 start, took;
+	int n = 0;
+
+	while (n >= 0 && sd_event_get_state(d->event) != SD_EVENT_FINISHED) {
+		n = sd_event_prepare(d->event);
+		if (!n)
+			n = sd_event_wait(d->event, UINT64_MAX);
+		if (n <= 0)
+			continue;
+		start = now_ns();
+		n = sd_event_dispatch(d->event);
+		took = now_ns() - start;
+		if (took > d->page->longest_ns)
+			d->page->longest_ns = took;
+	}
+	return n;
+}
+
 int daemon_run(struct daemon *d)
 {
 	int err;
@@ -421,7 +467,7 @@ int daemon_run(struct daemon *d)
 			 "prefixes is OFF; never on the Internet");
 	log_line(LOG_LEVEL_INFO, "ready: %u proven clients in the table", d->table.n);
 	sd_notifyf(0, "READY=1\nSTATUS=%u proven clients at the start", d->table.n);
-	err = sd_event_loop(d->event);
+	err = loop(d);
 	sd_notify(0, "STOPPING=1");
 	d->page->stopped_ns = now_ns();
 	log_line(LOG_LEVEL_INFO, "stopped; proven clients go on being forwarded where XDP is attached");

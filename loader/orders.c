@@ -8,8 +8,37 @@
 
 #define SHOWN 10000 /* unproven clients in one answer */
 
+#define STEPS 64 /* of a walk over all clients between two looks at the clock: some 50 us */
+
 /* Exit codes of navalisctl. */
 enum { FAILED = 1, USAGE = 2, NOT_FOUND = 4 };
+
+/* Clients to forget: those that all of the filters fit. */
+struct filter {
+	struct net4 server, address;
+	struct in6_addr client;
+	bool one_client, any, all;
+	bool pending; /* the one client is */
+};
+
+/* One that has to look at all clients. */
+struct order {
+	struct relay_walk walk;
+	struct filter filter;
+	struct config_changes changes;
+	struct json_object *(*end)(struct daemon *d, struct order *o); /* its answer */
+};
+
+/* To be carried out beside the loop's other work; false: out of memory. */
+static bool begin(struct daemon *d, const struct order *o)
+{
+	d->order = malloc(sizeof(*o));
+	if (!d->order)
+		return false;
+	*d->order = *o;
+	sd_event_source_set_time_relative(d->tick, 0);
+	return true;
+}
 
 /* ---- reload ---------------------------------------------------------------------------------- */
 
@@ -70,148 +99,168 @@ static int try_config(struct daemon *d, struct config *c, struct config_changes 
 	return err;
 }
 
-int orders_reload(struct daemon *d, struct config_changes *changes, char *why, size_t size)
+static struct json_object *end_reload(struct daemon *d, struct order *o)
 {
+	struct json_object *result = json_object_new_object(), *list = json_object_new_array();
+
+	for (__u32 i = 0; i < o->changes.n; i++)
+		json_object_array_add(list, json_object_new_string(o->changes.name[i]));
+	json_object_object_add(result, "changed", list);
+	json_object_object_add(result, "generation", json_object_new_int64(d->page->reloads));
+	log_line(LOG_LEVEL_INFO, "reloaded: %u keys changed", o->changes.n);
+	sd_notify(0, "READY=1");
+	return control_result(result);
+}
+
+static void put_in_force(struct daemon *d, struct config *c)
+{
+	const struct relay_settings settings = daemon_settings(c);
+
+	free(d->config);
+	d->config = c;
+	log_set_level(c->log_level);
+	relay_set(d->relay, &settings);
+	upkeep_look(d);
+	d->page->laboratory = c->laboratory;
+	d->page->loaded_ns = now_ns();
+	d->page->refused_ns = 0;
+	d->page->reloads++;
+}
+
+/* 0: it is in force, and ends with the walk that forgets whom it refuses. Or negative errno with why. */
+static int reload(struct daemon *d, char *why, size_t size)
+{
+	struct order o = { .walk = relay_enforcement(d->relay), .end = end_reload };
 	struct config *c = NULL;
 	struct error e = { "" };
 	int err;
 
 	sd_notify(0, "RELOADING=1");
-	*changes = (struct config_changes){ 0 };
 	err = load_again(d, &c, why, size);
 	if (!err) {
-		err = try_config(d, c, changes, &e);
+		err = try_config(d, c, &o.changes, &e);
 		if (err) {
 			snprintf(why, size, "%s", e.text);
 			log_line(LOG_LEVEL_ERR, "reload: %s", e.text);
 			free(c);
 		}
 	}
-	if (err) {
+	if (!err) {
+		put_in_force(d, c);
+		if (begin(d, &o))
+			return 0;
+		snprintf(why, size, "out of memory: clients that are refused now were not looked for");
+		err = -ENOMEM;
+	} else {
 		log_line(LOG_LEVEL_ERR, "reload refused: the configuration in force stays as it is");
 		d->page->refused_ns = now_ns();
-	} else {
-		const struct relay_settings settings = daemon_settings(c);
-
-		free(d->config);
-		d->config = c;
-		log_set_level(c->log_level);
-		relay_set(d->relay, &settings);
-		relay_enforce(d->relay);
-		upkeep_look(d);
-		d->page->laboratory = c->laboratory;
-		d->page->loaded_ns = now_ns();
-		d->page->refused_ns = 0;
-		d->page->reloads++;
-		log_line(LOG_LEVEL_INFO, "reloaded: %u keys changed", changes->n);
 	}
 	sd_notify(0, "READY=1");
 	return err;
 }
 
-static struct json_object *answer_reload(struct daemon *d)
+void orders_hangup(struct daemon *d)
 {
-	struct json_object *result, *list;
-	struct config_changes changes;
 	char why[1024];
 
-	if (orders_reload(d, &changes, why, sizeof(why)))
-		return control_error(FAILED, why);
-	result = json_object_new_object();
-	list = json_object_new_array();
-	for (__u32 i = 0; i < changes.n; i++)
-		json_object_array_add(list, json_object_new_string(changes.name[i]));
-	json_object_object_add(result, "changed", list);
-	json_object_object_add(result, "generation", json_object_new_int64(d->page->reloads));
-	return control_result(result);
+	d->hangup = d->order;
+	if (!d->hangup && !reload(d, why, sizeof(why)))
+		control_hold(d->control);
+}
+
+static struct json_object *answer_reload(struct daemon *d)
+{
+	char why[1024];
+
+	return reload(d, why, sizeof(why)) ? control_error(FAILED, why) : NULL;
 }
 
 /* ---- flush ----------------------------------------------------------------------------------- */
 
-/* An order to forget clients; those that all of its filters fit. */
-struct flush_order {
-	struct net4 server, address;
-	struct in6_addr client;
-	bool one_client, any_filter, all, dry_run;
-	bool pending; /* the one client is */
-};
-
-static bool parse_filter(struct flush_order *o, const char *name, const char *text)
+static bool parse_filter(struct filter *f, const char *name, const char *text)
 {
-	o->any_filter = true;
+	f->any = true;
 	if (!strcmp(name, "server"))
-		return input_net4(text, &o->server);
+		return input_net4(text, &f->server);
 	if (!strcmp(name, "address"))
-		return input_net4(text, &o->address);
-	o->one_client = true;
-	return !strcmp(name, "client") && input_client(text, &o->client);
+		return input_net4(text, &f->address);
+	f->one_client = true;
+	return !strcmp(name, "client") && input_client(text, &f->client);
 }
 
-static bool parse_member(struct flush_order *o, const char *name, struct json_object *value)
+static bool parse_member(struct order *o, const char *name, struct json_object *value)
 {
 	const enum json_type type = json_object_get_type(value);
 
 	if (!strcmp(name, "verb"))
 		return true;
 	if (type == json_type_boolean && !strcmp(name, "all")) {
-		o->all = json_object_get_boolean(value);
+		o->filter.all = json_object_get_boolean(value);
 		return true;
 	}
 	if (type == json_type_boolean && !strcmp(name, "dry_run")) {
-		o->dry_run = json_object_get_boolean(value);
+		o->walk.dry_run = json_object_get_boolean(value);
 		return true;
 	}
-	return type == json_type_string && parse_filter(o, name, json_object_get_string(value));
+	return type == json_type_string && parse_filter(&o->filter, name, json_object_get_string(value));
 }
 
 /* The first thing in the request that is not understood, or NULL. */
-static const char *parse_flush(struct json_object *request, struct flush_order *o)
+static const char *parse_flush(struct json_object *request, struct order *o)
 {
 	json_object_object_foreach(request, name, value)
 		if (!parse_member(o, name, value))
 			return name;
-	return o->any_filter || o->all ? NULL : "filter (there is none: say all)";
+	return o->filter.any || o->filter.all ? NULL : "filter (there is none: say all)";
 }
 
 static bool fits(void *data, const struct in6_addr *client, struct endpoint4 at)
 {
-	const struct flush_order *o = data;
+	const struct filter *f = data;
 
-	return net4_has(&o->server, teredo_server(client)) && net4_has(&o->address, at.addr) &&
-	       (!o->one_client || in6_equal(client, &o->client));
+	return net4_has(&f->server, teredo_server(client)) && net4_has(&f->address, at.addr) &&
+	       (!f->one_client || in6_equal(client, &f->client));
 }
 
 static bool look_for(void *data, struct peer *peer)
 {
-	struct flush_order *o = data;
+	struct filter *f = data;
 
-	o->pending = fits(o, &peer->addr, teredo_mapped(&peer->addr));
-	return !o->pending;
+	f->pending = fits(f, &peer->addr, teredo_mapped(&peer->addr));
+	return !f->pending;
+}
+
+static struct json_object *end_flush(struct daemon *d, struct order *o)
+{
+	struct json_object *result;
+
+	(void)d;
+	if (o->filter.one_client && !o->walk.n && !o->filter.pending)
+		return control_error(NOT_FOUND, "flush: there is no such client, proven or pending");
+	if (!o->walk.dry_run)
+		log_line(LOG_LEVEL_INFO, "flush: %u proven clients forgotten on order", o->walk.n);
+	result = json_object_new_object();
+	json_object_object_add(result, "flushed", json_object_new_int64(o->walk.n));
+	json_object_object_add(result, "dry_run", json_object_new_boolean(o->walk.dry_run));
+	return control_result(result);
 }
 
 static struct json_object *answer_flush(struct daemon *d, struct json_object *request)
 {
-	struct json_object *result;
-	struct flush_order o = { 0 };
+	struct order o = { .walk.match = fits, .end = end_flush };
 	const char *wrong = parse_flush(request, &o);
 	char text[128];
-	__u32 n;
 
 	if (wrong) {
 		snprintf(text, sizeof(text), "flush: %s is not understood", wrong);
 		return control_error(USAGE, text);
 	}
-	if (o.one_client)
-		relay_each_unproven(d->relay, look_for, &o);
-	n = relay_flush(d->relay, fits, &o, o.dry_run);
-	if (o.one_client && !n && !o.pending)
-		return control_error(NOT_FOUND, "flush: there is no such client, proven or pending");
-	if (!o.dry_run)
-		log_line(LOG_LEVEL_INFO, "flush: %u proven clients forgotten on order", n);
-	result = json_object_new_object();
-	json_object_object_add(result, "flushed", json_object_new_int64(n));
-	json_object_object_add(result, "dry_run", json_object_new_boolean(o.dry_run));
-	return control_result(result);
+	if (o.filter.one_client)
+		relay_each_unproven(d->relay, look_for, &o.filter);
+	if (!begin(d, &o))
+		return control_error(FAILED, "flush: out of memory");
+	d->order->walk.data = &d->order->filter;
+	return NULL;
 }
 
 /* ---- who is not proven ----------------------------------------------------------------------- */
@@ -267,4 +316,25 @@ struct json_object *orders_answer(void *daemon, struct json_object *request)
 	if (verb && !strcmp(verb, "pending"))
 		return answer_pending(daemon);
 	return control_error(USAGE, "verbs are reload, flush and pending");
+}
+
+bool orders_next(struct daemon *d)
+{
+	struct order *o = d->order;
+	struct json_object *answer;
+
+	if (!o || relay_walk(d->relay, &o->walk, STEPS))
+		return o;
+	answer = o->end(d, o);
+	orders_free(d);
+	control_give(d->control, answer);
+	if (d->hangup)
+		orders_hangup(d);
+	return d->order;
+}
+
+void orders_free(struct daemon *d)
+{
+	free(d->order);
+	d->order = NULL;
 }

@@ -16,7 +16,7 @@
 #include "table.h"
 #include "teredo.h"
 
-#define NAV_ABI 3
+#define NAV_ABI 4
 #define NAV_MAGIC 0x6e617661 /* «nava» */
 
 /* Where an instance is, by its name. The folder of pins is 0700. */
@@ -87,7 +87,7 @@ struct nav_clock_reading {
 
 struct nav_meta {
 	__u32 magic, abi;
-	__u32 buckets;   /* of the table: a power of two */
+	__u32 buckets;   /* of the table */
 	__u32 reasons;   /* R_MAX of the writer */
 	struct nav_clock clock;
 	struct table_seed seed;
@@ -164,7 +164,7 @@ struct nav_config {
 	/* the data path */
 	__u32 n_nics;
 	__u32 nic[NAV_NICS];       /* ifindex; the slot is the index */
-	__u32 bucket_mask;
+	__u32 buckets;             /* of the table */
 	__u32 clock_shift;
 	struct table_seed seed;
 	__u32 nexthop_life;        /* coarse units that a next hop is believed without asking again */
@@ -206,6 +206,7 @@ struct nav_daemon {
 	__u64 started_ns;   /* CLOCK_MONOTONIC */
 	__u64 seen_ns;      /* written each second while alive */
 	__u64 stopped_ns;   /* of an orderly stop; 0: none */
+	__u64 longest_ns;   /* since the start: what one event took, and all others waited */
 	__u64 loaded_ns;    /* when the configuration was loaded that is in force */
 	__u64 refused_ns;   /* when a reload was refused since then; 0: none was */
 	__u32 reloads;      /* since the start */

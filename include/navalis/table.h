@@ -104,6 +104,15 @@ PURE __u64 table_hash(const volatile struct table_seed *seed, __u64 id, __be32 s
 	return h ^ h >> 32;
 }
 
+/*
+ * A client's first (which: 0) or second bucket out of any number of them: a multiplication, where a
+ * mask would want a power of two, and with it up to twice the memory.
+ */
+PURE __u32 table_place(__u64 hash, int which, __u32 buckets)
+{
+	return (__u32)((which ? hash >> 32 : (__u32)hash) * buckets >> 32);
+}
+
 PURE bool client_is(const struct client *c, __u64 id, __be32 server)
 {
 	return *(const volatile __u64 *)&c->id == id && c->server == server;

@@ -8,21 +8,21 @@
 struct limiter {
 	struct meter_rate rate;
 	__u64 seed;
-	__u32 mask;
+	__u32 slots;
 	struct meter meter[];
 };
 
 struct caps {
 	__u64 seed;
-	__u32 mask, most;
+	__u32 slots, most;
 	__u16 held[];
 };
 
-static __u32 slot_of(__u64 key, __u64 seed, __u32 mask)
+static __u32 slot_of(__u64 key, __u64 seed, __u32 slots)
 {
 	key = (key ^ seed) * (seed | 1);
 	key = (key ^ key >> 32) * 0x9e3779b97f4a7c15ULL;
-	return (__u32)(key >> 32) & mask;
+	return (__u32)((key >> 32) * slots >> 32);
 }
 
 int limiter_new(__u32 per_second, __u32 slots, __u64 seed, struct limiter **ret)
@@ -33,7 +33,7 @@ int limiter_new(__u32 per_second, __u32 slots, __u64 seed, struct limiter **ret)
 		return -ENOMEM;
 	limiter_set(l, per_second);
 	l->seed = seed;
-	l->mask = slots - 1;
+	l->slots = slots;
 	*ret = l;
 	return 0;
 }
@@ -53,7 +53,7 @@ struct limiter *limiter_free(struct limiter *l)
 
 bool limiter_take(struct limiter *l, __u64 key, __u64 now_ms)
 {
-	return meter_take(&l->meter[slot_of(key, l->seed, l->mask)], &l->rate, now_ms);
+	return meter_take(&l->meter[slot_of(key, l->seed, l->slots)], &l->rate, now_ms);
 }
 
 int caps_new(__u32 most, __u32 slots, __u64 seed, struct caps **ret)
@@ -63,7 +63,7 @@ int caps_new(__u32 most, __u32 slots, __u64 seed, struct caps **ret)
 	if (!c)
 		return -ENOMEM;
 	c->seed = seed;
-	c->mask = slots - 1;
+	c->slots = slots;
 	c->most = most;
 	*ret = c;
 	return 0;
@@ -82,12 +82,12 @@ void caps_set(struct caps *c, __u32 most)
 
 bool caps_full(const struct caps *c, __u64 key)
 {
-	return c->most && c->held[slot_of(key, c->seed, c->mask)] >= c->most;
+	return c->most && c->held[slot_of(key, c->seed, c->slots)] >= c->most;
 }
 
 void caps_add(struct caps *c, __u64 key)
 {
-	__u16 *held = &c->held[slot_of(key, c->seed, c->mask)];
+	__u16 *held = &c->held[slot_of(key, c->seed, c->slots)];
 
 	if (*held < UINT16_MAX)
 		++*held;
@@ -95,7 +95,7 @@ void caps_add(struct caps *c, __u64 key)
 
 void caps_remove(struct caps *c, __u64 key)
 {
-	__u16 *held = &c->held[slot_of(key, c->seed, c->mask)];
+	__u16 *held = &c->held[slot_of(key, c->seed, c->slots)];
 
 	if (*held)
 		--*held;

@@ -11,7 +11,7 @@
 /* A token bucket for each key: a native /64, a client's IPv4, a server. */
 struct limiter;
 
-/* per_second packets and as many at once for one key; 0: no limit. slots: a power of two. */
+/* per_second packets and as many at once for one key; 0: no limit. */
 int limiter_new(__u32 per_second, __u32 slots, __u64 seed, struct limiter **ret);
 struct limiter *limiter_free(struct limiter *l);
 
@@ -24,7 +24,7 @@ bool limiter_take(struct limiter *l, __u64 key, __u64 now_ms);
 /* How many hold a place, for each key. */
 struct caps;
 
-/* At most `most` (0: no cap) for each key; slots: a power of two above the number of holders. */
+/* At most `most` (0: no cap) for each key. */
 int caps_new(__u32 most, __u32 slots, __u64 seed, struct caps **ret);
 struct caps *caps_free(struct caps *c);
 

@@ -235,6 +235,7 @@ void peers_remove(struct peers *p, struct peer *peer)
 	peers_drop_kept(p, peer);
 	leave(p, peer);
 	LIST_REMOVE(peer, hash);
+	peer->state = PEER_NONE;
 	TAILQ_INSERT_TAIL(&p->unused, peer, list);
 }
 
@@ -289,6 +290,16 @@ void peers_each(struct peers *p, bool (*visit)(void *data, struct peer *peer), v
 			if (!visit(data, peer))
 				return;
 		}
+}
+
+bool peers_some(struct peers *p, __u32 at, __u32 n, bool (*visit)(void *data, struct peer *peer), void *data)
+{
+	const __u32 all = p->max_pending * (2 + REMEMBERED);
+
+	for (; n && at < all; n--, at++)
+		if (p->slab[at].state > PEER_NONE && !visit(data, &p->slab[at]))
+			return false;
+	return at < all;
 }
 
 struct peers_gauges peers_gauges(const struct peers *p)

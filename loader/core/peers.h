@@ -89,6 +89,9 @@ bool peers_due(struct peers *p, __u64 now_ms, struct peer **peer, enum peer_even
 /* Calls visit for each peer, which may remove it, until it returns false. */
 void peers_each(struct peers *p, bool (*visit)(void *data, struct peer *peer), void *data);
 
+/* The same for `n` places of the slab from `at` on. False: there are none behind them. */
+bool peers_some(struct peers *p, __u32 at, __u32 n, bool (*visit)(void *data, struct peer *peer), void *data);
+
 struct peers_gauges {
 	__u32 pending, max_pending, silent, weak, queue_bytes, max_queue_bytes;
 };

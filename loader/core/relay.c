@@ -8,7 +8,10 @@
 
 #define LIMITER_SLOTS 4096
 #define WEAK_PAUSE_MS 75000 /* between two chances of a weak client to become a proven one */
-#define REMAPPED_A_ROUND 64 /* looked at in each round of housekeeping: two system calls each */
+/* Looked at in one step of housekeeping: some 10 us each, when there is nothing to do. */
+#define BUCKETS_A_STEP 256
+#define REMAPPED_A_STEP 8 /* two system calls each: */
+#define SLOWER 4          /* so a sweep of all takes so many times longer */
 
 struct relay {
 	const struct nav_config *policy;
@@ -26,6 +29,7 @@ struct relay {
 	__u32 sweep, sweep_left;  /* next bucket; how many more in this round */
 	struct in6_addr remap_at; /* the same for remapped clients: the last one looked at */
 	__u32 remap_left;
+	struct relay_walk *walk;  /* the one that is under way, or was last */
 	__u8 flushed[PEER_PACKET]; /* a kept packet on its way out */
 };
 
@@ -59,7 +63,7 @@ static void hold_remapped(void *relay, const struct remapped *m)
 
 static void hold_table(struct relay *r)
 {
-	for (__u32 i = 0; i <= r->table->mask; i++)
+	for (__u32 i = 0; i < r->table->buckets; i++)
 		for (int k = 0; k < BUCKET_CLIENTS; k++) {
 			const struct client *c = &r->table->bucket[i].client[k];
 			struct in6_addr a = teredo_addr_of(c->id, c->server);
@@ -74,15 +78,14 @@ int relay_new(const struct nav_config *policy, const struct host *host, struct t
 	      const struct relay_settings *set, __u64 seed, struct relay_time now, struct relay **ret)
 {
 	struct relay *r = calloc(1, sizeof(*r));
-	__u32 slots = 1024;
+	/* networks are fewer than addresses, or their caps are far: their slots may hold more */
+	const __u32 addresses = table->max + 1024, nets = table->max / 4 + 1024;
 
 	if (!r)
 		return -ENOMEM;
 	*r = (struct relay){ .policy = policy, .host = host, .table = table, .keys = keys };
-	while (slots < table->max * 2)
-		slots *= 2;
 	if (peers_new(set->pending, set->queue_bytes, seed, &r->peers) ||
-	    caps_new(0, slots, seed ^ 1, &r->per_address) || caps_new(0, slots, seed ^ 2, &r->per_net) ||
+	    caps_new(0, addresses, seed ^ 1, &r->per_address) || caps_new(0, nets, seed ^ 2, &r->per_net) ||
 	    limiter_new(0, 1, seed, &r->fresh) ||
 	    limiter_new(0, LIMITER_SLOTS, seed ^ 3, &r->per_source) ||
 	    limiter_new(0, LIMITER_SLOTS, seed ^ 4, &r->per_client) ||
@@ -670,8 +673,10 @@ static bool look_after(struct relay *r, const struct in6_addr *client, struct en
 {
 	enum proof_due due = proof_due(proof, mix_of(client), now.ms);
 
-	*out = (struct relay_out){ .reason = R_EXPIRED };
 	*gone = !stamp_young(stamp, stamp_of(now.units), r->policy->life);
+	if (!*gone && !sent && due == PROOF_NOT_DUE)
+		return false; /* nearly all of them */
+	*out = (struct relay_out){ .reason = R_EXPIRED };
 	if (*gone)
 		return true;
 	out->reason = R_UNPROVED;
@@ -738,93 +743,109 @@ static bool sweep_remapped(struct relay *r, struct relay_time now, struct relay_
 	return hit;
 }
 
-void relay_sweep(struct relay *r, __u32 buckets)
+void relay_sweep(struct relay *r, __u32 parts)
 {
-	r->sweep_left = buckets <= r->table->mask ? buckets : r->table->mask + 1;
-	r->remap_left = r->remaps.n < REMAPPED_A_ROUND ? r->remaps.n : REMAPPED_A_ROUND;
+	const __u32 buckets = r->sweep_left + r->table->buckets / parts + 1,
+		    remapped = r->remap_left + r->remaps.n / (parts * SLOWER) + 16;
+
+	/* what is left of the last round is added, but nobody is looked at twice in one */
+	r->sweep_left = buckets < r->table->buckets ? buckets : r->table->buckets;
+	r->remap_left = remapped < r->remaps.n ? remapped : r->remaps.n;
 }
 
 bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
 {
 	if (peer_due(r, now, out))
 		return true;
-	while (r->sweep_left) {
+	for (int i = 0; r->sweep_left && i < BUCKETS_A_STEP; i++) {
 		/* the same bucket again after a hit: it may hold another */
-		if (sweep_bucket(r, &r->table->bucket[r->sweep & r->table->mask], now, out))
+		if (sweep_bucket(r, &r->table->bucket[r->sweep], now, out))
 			return true;
-		r->sweep++;
+		r->sweep = r->sweep + 1 < r->table->buckets ? r->sweep + 1 : 0;
 		r->sweep_left--;
 	}
-	while (r->remap_left)
+	for (int i = 0; !r->sweep_left && r->remap_left && i < REMAPPED_A_STEP; i++)
 		if (sweep_remapped(r, now, out))
 			return true;
-	return false;
+	*out = (struct relay_out){ .reason = R_NONE };
+	return r->sweep_left || r->remap_left;
 }
 
-struct flush {
-	struct relay *r;
-	bool (*match)(void *data, const struct in6_addr *client, struct endpoint4 at);
-	void *data;
-};
+/* ---- walks over all clients -------------------------------------------------------------------- */
 
-static bool flush_peer(void *data, struct peer *peer)
+static bool walk_peer(void *data, struct peer *peer)
 {
-	struct flush *f = data;
+	struct relay *r = data;
 
-	if (f->match(f->data, &peer->addr, teredo_mapped(&peer->addr)))
-		peers_remove(f->r->peers, peer);
+	if (r->walk->match(r->walk->data, &peer->addr, teredo_mapped(&peer->addr)))
+		peers_remove(r->peers, peer);
 	return true;
 }
 
-static __u32 flush_table(struct flush *f, bool dry_run)
+static bool walk_client(struct relay *r, struct relay_walk *w, struct client *c)
 {
-	struct table *t = f->r->table;
-	__u32 n = 0;
+	struct in6_addr addr = teredo_addr_of(c->id, c->server);
 
-	for (__u32 i = 0; i <= t->mask; i++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++) {
-			struct client *c = &t->bucket[i].client[k];
-			struct in6_addr addr = teredo_addr_of(c->id, c->server);
-
-			if (!c->id || !f->match(f->data, &addr, teredo_mapped(&addr)))
-				continue;
-			if (!dry_run)
-				drop_client(f->r, c);
-			n++;
-		}
-	return n;
+	if (!c->id || !w->match(w->data, &addr, teredo_mapped(&addr)))
+		return false;
+	w->n++;
+	if (!w->dry_run)
+		drop_client(r, c);
+	return !w->dry_run;
 }
 
-static __u32 flush_remapped(struct flush *f, bool dry_run)
+/* One that the walk has not come to would not be met in its new place, if that lies behind. */
+static bool leaves(void *data, struct client *c)
 {
-	struct in6_addr client, at, *after = NULL;
+	struct relay *r = data;
+
+	return !r->walk->dry_run && walk_client(r, r->walk, c);
+}
+
+static bool walk_remapped(struct relay *r, struct relay_walk *w)
+{
+	const bool first = addr6_kind(&w->remapped) == ADDR6_UNSPECIFIED;
+	struct in6_addr client;
 	struct remapped m;
-	__u32 n = 0;
 
-	while (remaps_next(&f->r->remaps, after, &client, &m)) {
-		if (f->match(f->data, &client, m.endpoint)) {
-			n++;
-			if (!dry_run) {
-				drop_remapped(f->r, &client, &m);
-				continue;
-			}
+	if (!remaps_next(&r->remaps, first ? NULL : &w->remapped, &client, &m))
+		return false;
+	if (w->match(w->data, &client, m.endpoint)) {
+		w->n++;
+		if (!w->dry_run) {
+			drop_remapped(r, &client, &m);
+			return true; /* the one before it is where the walk goes on */
 		}
-		at = client;
-		after = &at;
 	}
-	return n;
+	w->remapped = client;
+	return true;
 }
 
-__u32 relay_flush(struct relay *r,
-		  bool (*match)(void *data, const struct in6_addr *client, struct endpoint4 at),
-		  void *data, bool dry_run)
+/*
+ * Who becomes a proven client meanwhile goes from the peers to the table, or from there to the map:
+ * always ahead of the walk.
+ */
+bool relay_walk(struct relay *r, struct relay_walk *w, __u32 steps)
 {
-	struct flush f = { r, match, data };
-	__u32 n = flush_table(&f, dry_run) + flush_remapped(&f, dry_run);
+	struct table *t = r->table;
 
-	if (!dry_run)
-		peers_each(r->peers, flush_peer, &f);
-	return n;
+	r->walk = w;
+	t->leaves = leaves;
+	t->data = r;
+	if (!w->peers_done) {
+		w->peers_done = w->dry_run || !peers_some(r->peers, w->peer, steps, walk_peer, r);
+		w->peer += steps;
+		return true;
+	}
+	for (; steps && w->bucket < t->buckets; steps--, w->bucket++)
+		for (int k = 0; k < BUCKET_CLIENTS; k++)
+			walk_client(r, w, &t->bucket[w->bucket].client[k]);
+	while (steps--)
+		if (!walk_remapped(r, w)) {
+			t->leaves = NULL;
+			return false;
+		}
+	return true;
 }
 
 static bool not_admitted(void *data, const struct in6_addr *client, struct endpoint4 at)
@@ -835,9 +856,9 @@ static bool not_admitted(void *data, const struct in6_addr *client, struct endpo
 	       addr4_set_has(&r->policy->refused, at.addr);
 }
 
-__u32 relay_enforce(struct relay *r)
+struct relay_walk relay_enforcement(struct relay *r)
 {
-	return relay_flush(r, not_admitted, r, false);
+	return (struct relay_walk){ .match = not_admitted, .data = r };
 }
 
 void relay_each_unproven(struct relay *r, bool (*visit)(void *data, struct peer *peer), void *data)

@@ -77,20 +77,35 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 void relay_icmp4(struct relay *r, struct endpoint4 to, const void *quote, size_t len,
 		 struct relay_time now, struct relay_out *out);
 
-/* What falls due: call until it returns false. sweep: so many buckets are looked through. */
+/*
+ * What falls due: call until it returns false, or the time that the caller has for it is over. A
+ * call is some 10 us of work; out may say that there is nothing to do for the caller.
+ * relay_sweep: one of so many parts of all clients is to be looked through, beside what is left.
+ */
 bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out);
-void relay_sweep(struct relay *r, __u32 buckets);
+void relay_sweep(struct relay *r, __u32 parts);
 
 /*
- * Forgets the clients, proven or not, that match wants gone (at: where it is). Returns how many of
- * them were proven; dry_run: only counts.
+ * A walk over all clients that forgets those, proven or not, that match wants gone (at: where it
+ * is). In steps, between which packets have their turn; no other walk may begin meanwhile. Zero at
+ * its start, but for match, data and dry_run.
  */
-__u32 relay_flush(struct relay *r,
-		  bool (*match)(void *data, const struct in6_addr *client, struct endpoint4 at),
-		  void *data, bool dry_run);
+struct relay_walk {
+	bool (*match)(void *data, const struct in6_addr *client, struct endpoint4 at);
+	void *data;
+	bool dry_run;    /* only counts */
+	__u32 n;         /* proven ones that matched */
 
-/* The same for those that a changed policy no longer admits. */
-__u32 relay_enforce(struct relay *r);
+	bool peers_done; /* where it is: among the unproven, then in the table, then in the map */
+	__u32 peer, bucket;
+	struct in6_addr remapped;
+};
+
+/* Goes on for so many of them; false: it is at its end. w stays where it is until then. */
+bool relay_walk(struct relay *r, struct relay_walk *w, __u32 steps);
+
+/* A walk that forgets those whom a changed policy no longer admits. */
+struct relay_walk relay_enforcement(struct relay *r);
 
 /* Calls visit for each client that is not proven, until it returns false. */
 void relay_each_unproven(struct relay *r, bool (*visit)(void *data, struct peer *peer), void *data);

@@ -8,9 +8,7 @@
 
 static struct bucket *bucket_at(const struct table *t, __u64 id, __be32 server, int which)
 {
-	__u64 h = table_hash(&t->seed, id, server);
-
-	return &t->bucket[(which ? h >> 32 : h) & t->mask];
+	return &t->bucket[table_place(table_hash(&t->seed, id, server), which, t->buckets)];
 }
 
 static struct bucket *other_bucket(const struct table *t, const struct client *c,
@@ -90,7 +88,8 @@ static struct client *make_room(struct table *t, struct bucket *b)
 	}
 	while (n--) {
 		__atomic_add_fetch(&t->moves, 1, __ATOMIC_SEQ_CST);
-		move(t, path[n], hole);
+		if (!t->leaves || !t->leaves(t->data, path[n]))
+			move(t, path[n], hole);
 		hole = path[n];
 	}
 	return hole;
@@ -99,7 +98,7 @@ static struct client *make_room(struct table *t, struct bucket *b)
 int table_init(struct table *t, struct bucket *memory, __u32 buckets,
 	       const struct table_seed *seed, __u32 max, __u64 ms)
 {
-	*t = (struct table){ .bucket = memory, .mask = buckets - 1, .max = max, .seed = *seed };
+	*t = (struct table){ .bucket = memory, .buckets = buckets, .max = max, .seed = *seed };
 	t->proof = malloc((size_t)buckets * BUCKET_CLIENTS * sizeof(*t->proof));
 	if (!t->proof)
 		return -ENOMEM;

@@ -12,11 +12,14 @@
 struct table {
 	struct bucket *bucket; /* not owned */
 	struct proof *proof;   /* one for each slot, in the same order */
-	__u32 mask;            /* number of buckets, a power of two, less one */
+	__u32 buckets;
 	__u32 n, max;          /* clients now, and at most */
 	struct table_seed seed;
 	__u32 random;          /* picks the client that is moved */
 	__u32 moves;           /* begun so far */
+	/* Asked before a client is moved; true: it has been removed instead. NULL: nobody asks. */
+	bool (*leaves)(void *data, struct client *c);
+	void *data;
 };
 
 /*

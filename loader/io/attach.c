@@ -116,7 +116,7 @@ static int open_for(struct programs *p, bool frags, struct navalis_bpf **ret, st
 	cfg->n_nics = p->n;
 	for (__u32 i = 0; i < p->n; i++)
 		cfg->nic[i] = p->nic[i].ifindex;
-	cfg->bucket_mask = p->d->meta.buckets - 1;
+	cfg->buckets = p->d->meta.buckets;
 	cfg->seed = p->d->meta.seed;
 	cfg->frags = frags;
 	if (frags)

@@ -24,6 +24,7 @@ struct caller {
 	size_t n_request;
 	char *answer; /* NULL while the request is being read */
 	size_t n_answer, sent;
+	bool complete; /* the request is */
 	sd_event_source *io, *patience;
 };
 
@@ -35,6 +36,8 @@ struct control {
 	control_answer *answer;
 	void *data;
 	struct caller caller[CALLERS];
+	struct caller *owed; /* its answer is still to come; NULL: nobody waits for one */
+	bool busy;           /* with a request: the others wait */
 };
 
 struct json_object *control_result(struct json_object *result)
@@ -64,6 +67,9 @@ static void hang_up(struct caller *c)
 	free(c->answer);
 	c->answer = NULL;
 	c->fd = -1;
+	c->complete = false;
+	if (c->control && c->control->owed == c)
+		c->control->owed = NULL;
 }
 
 static void give(struct caller *c, struct json_object *answer)
@@ -79,17 +85,54 @@ static void give(struct caller *c, struct json_object *answer)
 	}
 	c->n_answer = (size_t)n;
 	sd_event_source_set_io_events(c->io, EPOLLOUT);
+	sd_event_source_set_time_relative(c->patience, PATIENCE_US);
+	sd_event_source_set_enabled(c->patience, SD_EVENT_ONESHOT);
 }
 
 static void obey(struct caller *c)
 {
-	struct json_object *request = json_tokener_parse(c->request);
+	struct json_object *request = json_tokener_parse(c->request), *answer;
 
-	if (json_object_is_type(request, json_type_object))
-		give(c, c->control->answer(c->control->data, request));
-	else
-		give(c, control_error(2, "the request is not a JSON object"));
+	c->complete = false;
+	answer = json_object_is_type(request, json_type_object) ?
+			 c->control->answer(c->control->data, request) :
+			 control_error(2, "the request is not a JSON object");
 	json_object_put(request);
+	c->control->busy = !answer;
+	if (answer)
+		give(c, answer);
+	else
+		c->control->owed = c;
+}
+
+/* From here on it is our time that passes, and all that can come of the caller is that it hangs up. */
+static void take_request(struct caller *c)
+{
+	c->complete = true;
+	sd_event_source_set_io_events(c->io, 0);
+	sd_event_source_set_enabled(c->patience, SD_EVENT_OFF);
+	if (!c->control->busy)
+		obey(c);
+}
+
+void control_hold(struct control *control)
+{
+	control->busy = true;
+}
+
+void control_give(struct control *control, struct json_object *answer)
+{
+	struct caller *c = control->owed;
+
+	control->busy = false;
+	control->owed = NULL;
+	if (c)
+		give(c, answer);
+	else
+		json_object_put(answer);
+	for (c = control->caller; c < control->caller + CALLERS && !control->busy; c++)
+		if (c->complete)
+			obey(c);
 }
 
 /* The rest is read as well: with it unread the answer would be lost at the end of the connection. */
@@ -113,7 +156,7 @@ static void read_request(struct caller *c)
 	c->n_request += (size_t)n;
 	c->request[c->n_request] = '\0';
 	if (strchr(c->request, '\n'))
-		obey(c);
+		take_request(c);
 	else if (c->n_request == REQUEST - 1)
 		refuse_long(c);
 }
@@ -132,8 +175,11 @@ static int on_caller(sd_event_source *s, int fd, uint32_t revents, void *data)
 {
 	struct caller *c = data;
 
-	(void)s, (void)fd, (void)revents;
-	if (c->answer)
+	(void)s, (void)fd;
+	if (c->complete || c == c->control->owed) {
+		if (revents & EPOLLHUP)
+			hang_up(c);
+	} else if (c->answer)
 		write_answer(c);
 	else
 		read_request(c);

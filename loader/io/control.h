@@ -13,13 +13,22 @@
 
 struct control;
 
-/* Answers a request; the request stays the control's, the answer becomes it. */
+/*
+ * Answers a request; the request stays the control's, the answer becomes it. NULL: the answer comes
+ * later, through control_give(), and until then no other request.
+ */
 typedef struct json_object *control_answer(void *data, struct json_object *request);
 
 /* Takes over the path from a daemon that is dead: the caller holds the lock of the instance. */
 int control_new(const char *instance, sd_event *event, control_answer *answer, void *data,
 		struct control **ret, struct error *e);
 struct control *control_free(struct control *c);
+
+/* No request from now on, until the end of what nobody has asked for here. */
+void control_hold(struct control *c);
+
+/* The answer that was still owed, if it was, and if whoever asked has not hung up. */
+void control_give(struct control *c, struct json_object *answer);
 
 /* {"result": result}, which takes the reference; and {"error": {"code", "message"}}. */
 struct json_object *control_result(struct json_object *result);

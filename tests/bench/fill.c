@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Writes an instance's pinned table past its daemon, which must not run meanwhile or must leave the
- * table alone: proves the first N clients of clients.h, or makes all that are there heard of MS ago.
+ * Fills the pinned table of an instance by the daemon's own code, while no daemon runs: it would not
+ * know of them, and counts those that it has found at its start.
  *
- *   fill INSTANCE clients N       prints the nanoseconds that one insert took
- *   fill INSTANCE heard MS
+ *   fill INSTANCE N [AGE]      clients 0 to N - 1 (clients.h), heard of AGE seconds ago; -AGE: in AGE seconds
+ *
+ * Prints {"clients": in the table now, "new", "ns_each": of an insert, "second_percent": in their second bucket}.
  */
 #include <bpf/bpf.h>
 #include <stdio.h>
@@ -16,13 +17,7 @@
 #include "clients.h"
 #include "core/table.h"
 
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static __u64 now_ns(void)
+static __u64 ns_now(void)
 {
 	struct timespec t;
 
@@ -30,65 +25,63 @@ static __u64 now_ns(void)
 	return (__u64)t.tv_sec * 1000000000 + (__u64)t.tv_nsec;
 }
 
-static int map_of(const char *instance, const char *name)
+static int open_map(const char *instance, const char *name)
 {
 	char path[128];
-	int fd;
 
 	snprintf(path, sizeof(path), NAV_FOLDER "/%s", instance, name);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		die(path);
-	return fd;
+	return bpf_obj_get(path);
 }
 
-static void prove(struct table *t, __u32 n, __u32 stamp)
+static double second_percent(const struct table *t)
 {
-	struct client *c;
-	__u64 began = now_ns();
+	__u64 n = 0;
 
-	for (__u32 i = 0; i < n; i++) {
-		const struct in6_addr a = bench_client(i);
+	for (__u32 b = 0; b < t->buckets; b++)
+		for (int k = 0; k < BUCKET_CLIENTS; k++) {
+			const struct client *c = &t->bucket[b].client[k];
 
-		if (table_insert(t, teredo_id(&a), teredo_server(&a), stamp, &c) == -ENOSPC) {
-			fprintf(stderr, "no room for client %u\n", i);
-			exit(1);
+			n += c->id && table_place(table_hash(&t->seed, c->id, c->server), 0, t->buckets) != b;
 		}
-	}
-	printf("%.1f\n", n ? (double)(now_ns() - began) / n : 0);
+	return t->n ? 100.0 * (double)n / t->n : 0;
 }
 
 int main(int argc, char **argv)
 {
+	__u32 zero = 0, n = argc > 2 ? (__u32)strtoul(argv[2], NULL, 10) : 0, stamp, was;
+	double age = argc > 3 ? strtod(argv[3], NULL) : 0;
+	struct bucket *memory;
 	struct nav_meta meta;
+	struct client *entry;
 	struct table table;
-	struct bucket *buckets;
-	__u32 zero = 0, n, stamp;
-	size_t size;
+	__u64 start, took;
+	int fd;
 
-	if (argc != 4)
+	if (argc < 3 || argc > 4)
 		return 2;
-	n = (__u32)strtoul(argv[3], NULL, 0);
-	if (bpf_map_lookup_elem(map_of(argv[1], "meta"), &zero, &meta))
-		die("meta");
-	size = (size_t)meta.buckets * sizeof(struct bucket);
-	buckets = mmap(NULL, (size + 4095) & ~4095UL, PROT_READ | PROT_WRITE, MAP_SHARED, map_of(argv[1], "clients"), 0);
-	if (buckets == MAP_FAILED)
-		die("table");
-	if (!strcmp(argv[2], "clients")) {
-		stamp = stamp_of(nav_units(&meta.clock, now_ns()));
-		if (table_init(&table, buckets, meta.buckets, &meta.seed, n, now_ns() / 1000000))
-			die("table");
-		prove(&table, n, stamp);
-		table_release(&table);
-	} else if (!strcmp(argv[2], "heard")) {
-		stamp = stamp_of(nav_units(&meta.clock, now_ns() - n * 1000000ULL));
-		for (struct bucket *b = buckets; b < buckets + meta.buckets; b++)
-			for (int i = 0; i < BUCKET_CLIENTS; i++)
-				if (b->client[i].id)
-					__atomic_store_n(&b->client[i].stamp, stamp, __ATOMIC_RELAXED);
-	} else {
-		return 2;
+	if (bpf_map_lookup_elem(open_map(argv[1], "meta"), &zero, &meta) || meta.abi != NAV_ABI ||
+	    (fd = open_map(argv[1], "clients")) < 0) {
+		fprintf(stderr, "no instance %s of this version\n", argv[1]);
+		return 1;
 	}
+	memory = mmap(NULL, (size_t)meta.buckets * sizeof(*memory), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED || table_init(&table, memory, meta.buckets, &meta.seed, ~0U, 0)) {
+		fprintf(stderr, "out of memory\n");
+		return 1;
+	}
+	was = table.n;
+	stamp = stamp_of(nav_units(&meta.clock, ns_now() - (__u64)(__s64)(age * 1e9)));
+	start = ns_now();
+	for (__u32 i = 0; i < n; i++) {
+		struct in6_addr a = bench_client(i);
+
+		if (table_insert(&table, teredo_id(&a), teredo_server(&a), stamp, &entry) == -ENOSPC) {
+			fprintf(stderr, "full at %u\n", table.n);
+			return 1;
+		}
+	}
+	took = ns_now() - start;
+	printf("{\"clients\":%u,\"new\":%u,\"ns_each\":%.1f,\"second_percent\":%.2f}\n", table.n, table.n - was,
+	       n ? (double)took / n : 0, second_percent(&table));
 	return 0;
 }

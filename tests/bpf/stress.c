@@ -188,7 +188,7 @@ static __u32 stamp_of_standing(__u32 i)
 	const __u64 hash = table_hash(&table.seed, id, server);
 
 	for (int turn = 0;; turn++) {
-		struct bucket *b = &memory[(turn & 1 ? hash >> 32 : hash) & table.mask];
+		struct bucket *b = &memory[table_place(hash, turn & 1, table.buckets)];
 		struct client *c = bucket_find(b, id, server);
 		__u32 stamp = c ? __atomic_load_n(&c->stamp, __ATOMIC_ACQUIRE) : 0;
 
@@ -392,7 +392,7 @@ static void load(void)
 	cfg->n_nics = 2;
 	cfg->nic[0] = nic4;
 	cfg->nic[1] = nic6;
-	cfg->bucket_mask = BUCKETS - 1;
+	cfg->buckets = BUCKETS;
 	cfg->seed = (struct table_seed){ { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
 	cfg->nexthop_life = 256;
 	bpf_map__set_max_entries(skel->maps.clients, BUCKETS);

@@ -9,7 +9,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
-from teredo import cookie, table_hash, v4, v6  # noqa: E402
+from teredo import cookie, table_places, v4, v6  # noqa: E402
 
 BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
 SERVICE, PORT = "8.0.2.1", 3545
@@ -17,7 +17,7 @@ GATEWAY4, GATEWAY6 = "8.0.2.254", "2a00:1::2"
 MACS = {"v4": "02:00:00:00:00:04", "v6": "02:00:00:00:00:06", "gw4": "02:00:00:00:01:04", "gw6": "02:00:00:00:01:06"}
 KEYS = (bytes(range(16)), bytes(range(16, 32)))
 SEED = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
-BUCKETS = 64
+BUCKETS = 61
 SHIFT = 6  # coarse units of 64 ticks
 LIFE, REPROOF = 117, 78
 NICS = 8
@@ -40,7 +40,7 @@ def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=
         out += struct.pack("<II", *(int.from_bytes(v4(a), "big") for a in (first, last)))
     out = out.ljust(36 + 320 + 8 + 8192, b"\0")
     out += struct.pack("<I8I", len(nics), *(list(nics) + [0] * (NICS - len(nics))))
-    out += struct.pack("<II3QI", BUCKETS - 1, SHIFT, *SEED, 4)
+    out += struct.pack("<II3QI", BUCKETS, SHIFT, *SEED, 4)
     return (out + struct.pack("<II", meter, burst) * 5).ljust(8672, b"\0")
 
 
@@ -131,8 +131,7 @@ class Xdp:
 
     def add(self, client, age=0, which=0, place=0):
         """Puts a proven client into its first or second bucket. Returns where."""
-        h = table_hash(SEED, client)
-        n = (h >> 32 if which else h) & (BUCKETS - 1)
+        n = table_places(SEED, client, BUCKETS)[which]
         a, bucket = v6(client), bytearray(self.get("clients", n))
         bucket[place * 16:place * 16 + 16] = a[8:] + a[4:8] + struct.pack("<I", self.stamp(age))
         self.put("clients", n, bytes(bucket))

@@ -8,7 +8,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../pkts"))
-from teredo import address, table_hash, v6  # noqa: E402
+from teredo import address, table_places, v6  # noqa: E402
 
 _libc = ctypes.CDLL(None, use_errno=True)
 BPF_MAP_LOOKUP, BPF_OBJ_GET, NR_BPF = 1, 7, 321 if os.uname().machine == "x86_64" else 280
@@ -51,8 +51,7 @@ class Table:
         while len(made) < n:
             i += 1
             a = address("8.0.1.1", "9.%d.%d.%d" % (i >> 14 & 255, i >> 6 & 255, i & 63), 1024 + i % 60000, i & 0x3CFF)
-            h = table_hash(self.seed, a)
-            for b in (h & (self.buckets - 1), h >> 32 & (self.buckets - 1)):
+            for b in table_places(self.seed, a, self.buckets):
                 if used[b] < 4:
                     raw = v6(a)
                     at = b * 64 + used[b] * 16

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from lab import BUILD, ROOT, Navalis, fresh_native
-from pinned import Table, table_hash, v6
+from pinned import Table, table_places, v6
 
 HARDENED = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+bpf,+net_admin,+perfmon",
             "--ambient-caps=-all,+bpf,+net_admin,+perfmon", "--bounding-set=-all,+bpf,+net_admin,+perfmon"]
@@ -51,8 +51,7 @@ def test_one_client_is_looked_up_by_its_hash(lab):
     with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
         table = Table(relay.instance)
         astray = "2001:0:800:101:0:fbff:f6ff:fefd"
-        h = table_hash(table.seed, astray)
-        b = next(b for b in range(3) if b not in (h & (table.buckets - 1), h >> 32 & (table.buckets - 1)))
+        b = next(b for b in range(3) if b not in table_places(table.seed, astray, table.buckets))
         table.memory[b * 64:b * 64 + 16] = v6(astray)[8:] + v6(astray)[4:8] + struct.pack("<I", table.stamp())
         assert [c["address"] for c in relay.json("clients")["clients"]] == [astray]
         assert relay.json("clients", "--client", astray)["error"]["code"] == 4
@@ -62,8 +61,8 @@ def test_a_client_that_is_looked_up_is_that_client(lab):
     """While the slot where it would be first is given to it, to nobody, to another one, and to nobody again."""
     with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
         table, one, other = Table(relay.instance), "2001:0:800:101:0:fbff:f6ff:fefd", "2001:0:800:101:0:fbfe:f6ff:fefd"
-        h, words = table_hash(table.seed, one), {}
-        first, second = ((h >> n & (table.buckets - 1)) * 64 for n in (0, 32))
+        first, second = (b * 64 for b in table_places(table.seed, one, table.buckets))
+        words = {}
         for a in (one, other):
             words[a] = v6(a)[8:] + v6(a)[4:8] + struct.pack("<I", table.stamp() - (4000 if a == other else 0))
         table.memory[second + 48:second + 64] = words[one]

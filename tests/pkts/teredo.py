@@ -65,7 +65,8 @@ def cookie(keys, client, slot, prefix="fe80::"):
     return str(ipaddress.IPv6Address(v6(prefix)[:8] + struct.pack("<Q", half)))
 
 
-def table_hash(seed, client):
+def table_places(seed, client, buckets):
+    """Its first and its second bucket."""
     a = v6(client)
     ident, = struct.unpack("<Q", a[8:])
     server, = struct.unpack("<I", a[4:8])
@@ -74,4 +75,5 @@ def table_hash(seed, client):
     h = h * seed[1] & M64
     h ^= h >> 29
     h = h * seed[2] & M64
-    return h ^ h >> 32
+    h ^= h >> 32
+    return (h & 0xFFFFFFFF) * buckets >> 32, (h >> 32) * buckets >> 32

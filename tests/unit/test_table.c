@@ -5,7 +5,7 @@
 #include "unit.h"
 #include "core/table.h"
 
-#define BUCKETS 4096
+#define BUCKETS 4099
 
 static const struct table_seed seed = { { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
 static struct bucket memory[BUCKETS];
@@ -65,8 +65,8 @@ static void a_restart_finds_everything_and_clears_half_a_move(void **st)
 	c = table_find(&t, id_of(7), 3);
 	h = table_hash(&seed, id_of(7), 3);
 	for (int k = 0; k < BUCKET_CLIENTS; k++)
-		if (!memory[(h >> 32) & t.mask].client[k].id) {
-			memory[(h >> 32) & t.mask].client[k] = *c;
+		if (!memory[table_place(h, 1, t.buckets)].client[k].id) {
+			memory[table_place(h, 1, t.buckets)].client[k] = *c;
 			break;
 		}
 	assert_int_equal(table_init(&again, memory, BUCKETS, &seed, 10000, 0), 0);
@@ -139,7 +139,7 @@ static void *read_clients(void *data)
 		struct client *c = NULL;
 
 		for (int turn = 0; turn < 4 && !c; turn++)
-			c = bucket_find(&memory[(turn & 1 ? h >> 32 : h) & t->mask], id_of(i), i & 3);
+			c = bucket_find(&memory[table_place(h, turn & 1, t->buckets)], id_of(i), i & 3);
 		if (!c && __atomic_load_n(&t->moves, __ATOMIC_SEQ_CST) == moves)
 			missed++;
 	}

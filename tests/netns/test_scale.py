@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Many clients: a million taken over, listed in constant memory; four million held, looked through, and all expiring at once."""
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab import BUILD, Navalis, fresh_native, wait_for
+
+MILLION, MOST = 1 << 20, 4 << 20
+
+
+def fill(relay, n, age=0):
+    """n clients that were heard of age seconds ago, past a daemon that is not there."""
+    run = subprocess.run([BUILD + "/tests/bench/fill", relay.instance, str(n), str(age)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def memory(pid, what):
+    with open("/proc/%d/status" % pid) as f:
+        return 1024 * int(re.search(what + r":\s+(\d+) kB", f.read())[1])
+
+
+def locked(pid):
+    """Bytes of the kernel's for the maps that a process has open."""
+    maps = {}
+    for fd in os.listdir("/proc/%d/fdinfo" % pid):
+        with open("/proc/%d/fdinfo/%s" % (pid, fd)) as f:
+            text = f.read()
+        if "map_id:" in text:
+            maps[re.search(r"map_id:\s*(\d+)", text)[1]] = int(re.search(r"memlock:\s*(\d+)", text)[1])
+    return sum(maps.values())
+
+
+def longest_ms(relay):
+    return relay.json("status", "--no-rates")["daemon"]["longest_us"] / 1000
+
+
+def test_a_million_clients_are_taken_over_within_a_second_and_listed_in_constant_memory(lab):
+    with Navalis(lab, "native", "max_clients = %d" % MILLION, instance="nvs1%d" % os.getpid()) as relay:
+        relay.stop()
+        assert fill(relay, MILLION)["new"] == MILLION
+        begin = time.monotonic()
+        relay.start()
+        assert time.monotonic() - begin < 1
+        assert relay.json("status", "--no-rates")["clients"]["live"] == MILLION
+        for args, end in ((["--json"], b'],"schema":1}\n'), ([], b"live\n")):
+            begin, lines, most = time.monotonic(), 0, 0
+            with lab.relay.popen([BUILD + "/navalisctl", "--instance", relay.instance, "clients", *args],
+                                 stdout=subprocess.PIPE) as ctl:
+                while chunk := ctl.stdout.read(8 << 20):
+                    lines, last = lines + chunk.count(b"\n"), chunk
+                    if len(chunk) == 8 << 20:  # it has more to say
+                        most = max(most, memory(ctl.pid, "RssAnon"))
+            assert time.monotonic() - begin < 5
+            assert ctl.returncode == 0 and lines == MILLION + 1 and last.endswith(end)
+            assert 0 < most <= 8e6
+
+
+@pytest.fixture(scope="module")
+def four_millions(lab):
+    """They expire some seconds after the start; undisturbed by who else runs here, for the sake of its clock."""
+    with Navalis(lab, "off", "max_clients = %d" % MOST, instance="nvs4%d" % os.getpid()) as relay:
+        relay.stop()
+        relay.filled, relay.filled_at = fill(relay, MOST - 64, 20), time.monotonic()  # 64: those who come meanwhile
+        relay.wrap = ["chrt", "-f", "1"]
+        relay.start()
+        yield relay
+
+
+def test_four_million_clients_fit_into_160_mb(four_millions):
+    pid = four_millions.process.pid
+    assert four_millions.filled["new"] == MOST - 64
+    table = MOST * 3 // 8 * 64  # is mapped, and would count twice
+    assert memory(pid, "RssFile") > table
+    assert locked(pid) + memory(pid, "VmRSS") - table <= 160e6
+
+
+def test_most_clients_are_in_their_first_bucket(four_millions):
+    assert four_millions.filled["second_percent"] < 10
+
+
+def longest_answer_ms(output):
+    return float(re.search(r"rtt min/avg/max/mdev = [\d.]+/[\d.]+/([\d.]+)/", output)[1])
+
+
+def test_orders_are_carried_out_one_after_the_other_and_hold_nothing_up(four_millions, lab):
+    """Each looks at four million clients; one who gives it leaves, and a signal comes among them."""
+    relay, client, native = four_millions, lab.clients[0], fresh_native()
+    assert lab.native.ping(client.address, native, count=2)[1]
+    assert longest_ms(relay) < 5
+    ping = lab.native.popen(["chrt", "-f", "1", "ping", "-6", "-n", "-c", "100", "-i", "0.005", "-I", native, client.address],
+                            stdout=subprocess.PIPE, text=True)
+    order = [BUILD + "/navalisctl", "--instance", relay.instance, "flush", "--address", "9.0.0.0/16", "--dry-run", "--json"]
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(relay.lab.relay.run, order) for _ in range(3)]
+        leaves = relay.lab.relay.popen(order, stdout=subprocess.DEVNULL)
+        relay.process.send_signal(signal.SIGHUP)
+        reload = pool.submit(relay.ctl, "reload")
+        leaves.kill()
+        leaves.wait()
+    assert [json.loads(a.result().stdout)["flushed"] for a in answers] == [8 * 65536] * 3
+    assert reload.result().stdout == "reloaded: 0 keys changed\n"
+    output = ping.communicate()[0]
+    assert longest_answer_ms(output) < 25, output[-200:]
+    wait_for("both reloads", lambda: relay.json("status", "--no-rates")["config"]["reloads"] == 2)
+    assert longest_ms(relay) < 5
+    assert relay.ctl("flush", "--address", "9.0.0.0/24").stdout == "forgot 2048 proven clients\n"
+
+
+def test_four_millions_that_expire_at_once_hold_nothing_up(four_millions, lab):
+    """Packets to a client that stays are forwarded by the daemon all the while: none is lost."""
+    relay, client, native = four_millions, lab.clients[0], fresh_native()
+    assert lab.native.ping(client.address, native, count=2)[1]
+    assert relay.json("status", "--no-rates")["clients"]["live"] > MOST // 2
+    left = relay.filled_at + 13 - time.monotonic()
+    sent, received, output = lab.native.ping(client.address, native, count=int(left / 0.005), interval=0.005)
+    assert relay.json("clients")["clients"][0]["address"] == client.address
+    assert relay.json("status", "--no-rates")["clients"]["aged"] == 0
+    assert relay.json("drops", "--all")
+    assert sent == received and longest_ms(relay) < 5, "%.1f ms: %s" % (longest_ms(relay), output[-200:])
