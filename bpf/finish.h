@@ -20,18 +20,6 @@ static const struct {
 #define OVER(class) (R_OVER_BUBBLE + (class) - METER_BUBBLE)
 _Static_assert(OVER(METER_ODD) == R_OVER_ODD && METER_ODD + 1 == METER_MAX, "reasons.def");
 
-/* Per CPU, so that a plain addition does. */
-static __always_inline void count(const struct frame *f, __u32 counter)
-{
-	__u32 n = f->slot * NAV_COUNTERS + counter;
-	struct nav_count *c = bpf_map_lookup_elem(&counters, &n);
-
-	if (c) {
-		c->packets++;
-		c->bytes += f->len;
-	}
-}
-
 static __always_inline int finish(const struct frame *f, enum reason reason)
 {
 	__u32 r = reason, class;

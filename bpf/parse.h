@@ -14,6 +14,7 @@
 
 struct frame {
 	struct xdp_md *ctx;
+	struct nav_counts *counts; /* of its NIC on this CPU */
 	__u64 len;   /* as it arrived; 64 bits, or the verifier refuses to spill the difference */
 	__u64 units; /* coarse time */
 	__u32 now;   /* the same as a stamp */
@@ -31,6 +32,19 @@ static __always_inline struct cur frame_cursor(const struct frame *f)
 	return (struct cur){ (void *)(long)f->ctx->data, (void *)(long)f->ctx->data_end };
 }
 
+/* Per CPU, so that a plain addition does. */
+static __always_inline void count(const struct frame *f, __u32 counter)
+{
+	struct nav_count *c;
+
+	barrier_var(counter); /* the compiler knows its bounds from tables, and would keep them from the verifier */
+	if (counter >= NAV_COUNTERS)
+		return;
+	c = &f->counts->of[counter];
+	c->packets++;
+	c->bytes += f->len;
+}
+
 /* False when the NIC is none of ours: somebody else's frame, not even counted. */
 static __always_inline bool frame_begin(struct frame *f, struct xdp_md *ctx)
 {
@@ -43,6 +57,9 @@ static __always_inline bool frame_begin(struct frame *f, struct xdp_md *ctx)
 	if (slot >= NAV_NICS || slot >= cfg.n_nics)
 		return false;
 
+	f->counts = bpf_map_lookup_elem(&counters, &slot);
+	if (!f->counts) /* for the verifier */
+		return false;
 	f->ctx = ctx;
 	f->slot = slot;
 	f->len = cfg.frags ? bpf_xdp_get_buff_len(ctx) : (__u64)(ctx->data_end - ctx->data);

@@ -123,17 +123,14 @@ void maps_close(struct maps *m)
 
 void maps_count(const struct maps *m, __u32 nic, struct nav_count *ret)
 {
-	struct nav_count per_cpu[m->cpus];
+	struct nav_counts *per_cpu = calloc((size_t)m->cpus, sizeof(*per_cpu));
 
-	for (__u32 i = 0; i < NAV_COUNTERS; i++) {
-		__u32 key = nic * NAV_COUNTERS + i;
-
-		ret[i] = (struct nav_count){ 0 };
-		if (bpf_map_lookup_elem(m->counters, &key, per_cpu))
-			continue;
-		for (int cpu = 0; cpu < m->cpus; cpu++) {
-			ret[i].packets += per_cpu[cpu].packets;
-			ret[i].bytes += per_cpu[cpu].bytes;
-		}
-	}
+	memset(ret, 0, NAV_COUNTERS * sizeof(*ret));
+	if (per_cpu && !bpf_map_lookup_elem(m->counters, &nic, per_cpu))
+		for (int cpu = 0; cpu < m->cpus; cpu++)
+			for (int i = 0; i < NAV_COUNTERS; i++) {
+				ret[i].packets += per_cpu[cpu].of[i].packets;
+				ret[i].bytes += per_cpu[cpu].of[i].bytes;
+			}
+	free(per_cpu);
 }

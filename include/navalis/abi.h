@@ -41,7 +41,7 @@
 	P(VLANS, vlans)       /* struct nav_port, hash: by a NIC and its tags; by navalisd */      \
 	P(TAGGED, tagged)     /* struct nav_tags, hash: the other way round, by ifindex */         \
 	P(ROUTES, routes)     /* struct nav_routes, mmapable array of families: by navalisd */      \
-	P(COUNTERS, counters) /* struct nav_count, per CPU: nic * NAV_COUNTERS + counter; by XDP */\
+	P(COUNTERS, counters) /* struct nav_counts, per CPU, array: by NIC slot; by XDP */          \
 	P(DAEMON, daemon)     /* struct nav_daemon, one value, mmapable: navalisd's own figures */
 
 #define NAV_NICS 8    /* NICs of one instance */
@@ -138,10 +138,14 @@ struct nav_count {
 	__u64 packets, bytes;
 };
 
-/* Counters of a NIC: what came in, then one for each reason. Slot order is cfg.nic's. */
+/* Of a NIC: what came in, then one for each reason. */
 #define NAV_RX 0
 #define NAV_COUNT_OF(reason) (1 + (reason))
 #define NAV_COUNTERS (1 + R_MAX)
+
+struct nav_counts {
+	struct nav_count of[NAV_COUNTERS];
+};
 
 /* Rodata of the XDP program, and the policy of the slow path: the same struct, the same decisions. */
 struct nav_config {

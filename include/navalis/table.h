@@ -92,15 +92,13 @@ struct table_seed {
 	__u64 k[3];
 };
 
-/* Two 32-bit halves choose the two buckets: low half first. */
+/* Two 32-bit halves choose the two buckets: high half first, which the last step leaves as it is. */
 PURE __u64 table_hash(const volatile struct table_seed *seed, __u64 id, __be32 server)
 {
 	__u64 h = (id ^ seed->k[0]) * seed->k[1] + RAW32(server) * seed->k[2];
 
 	h ^= h >> 32;
 	h *= seed->k[1];
-	h ^= h >> 29;
-	h *= seed->k[2];
 	return h ^ h >> 32;
 }
 
@@ -110,7 +108,7 @@ PURE __u64 table_hash(const volatile struct table_seed *seed, __u64 id, __be32 s
  */
 PURE __u32 table_place(__u64 hash, int which, __u32 buckets)
 {
-	return (__u32)((which ? hash >> 32 : (__u32)hash) * buckets >> 32);
+	return (__u32)((which ? (__u32)hash : hash >> 32) * buckets >> 32);
 }
 
 PURE bool client_is(const struct client *c, __u64 id, __be32 server)

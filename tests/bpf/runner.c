@@ -202,22 +202,20 @@ static struct json_object *op_clock(void)
 static int counters_read(struct nav_count sum[COUNTERS])
 {
 	int fd = bpf_map__fd(skel->maps.counters), cpus = libbpf_num_possible_cpus(), err = 0;
-	struct nav_count *v = calloc((size_t)cpus * COUNTERS, sizeof(*v));
-	__u32 *keys = calloc(COUNTERS, sizeof(*keys)), n = COUNTERS, batch;
+	struct nav_counts *v = calloc((size_t)cpus, sizeof(*v));
 
-	if (!v || !keys)
+	if (!v)
 		abort();
-	err = bpf_map_lookup_batch(fd, NULL, &batch, keys, v, &n, NULL);
-	if (err == -ENOENT) /* «that was all» */
-		err = 0;
 	memset(sum, 0, sizeof(*sum) * COUNTERS);
-	for (__u32 i = 0; i < n; i++)
-		for (int c = 0; c < cpus; c++) {
-			sum[keys[i]].packets += v[i * (__u32)cpus + (__u32)c].packets;
-			sum[keys[i]].bytes += v[i * (__u32)cpus + (__u32)c].bytes;
-		}
+	for (__u32 nic = 0; nic < NAV_NICS && !err; nic++) {
+		err = bpf_map_lookup_elem(fd, &nic, v);
+		for (int c = 0; c < cpus && !err; c++)
+			for (int i = 0; i < NAV_COUNTERS; i++) {
+				sum[nic * NAV_COUNTERS + (__u32)i].packets += v[c].of[i].packets;
+				sum[nic * NAV_COUNTERS + (__u32)i].bytes += v[c].of[i].bytes;
+			}
+	}
 	free(v);
-	free(keys);
 	return err;
 }
 

@@ -73,7 +73,5 @@ def table_places(seed, client, buckets):
     h = ((ident ^ seed[0]) * seed[1] + server * seed[2]) & M64
     h ^= h >> 32
     h = h * seed[1] & M64
-    h ^= h >> 29
-    h = h * seed[2] & M64
     h ^= h >> 32
-    return (h & 0xFFFFFFFF) * buckets >> 32, (h >> 32) * buckets >> 32
+    return (h >> 32) * buckets >> 32, (h & 0xFFFFFFFF) * buckets >> 32
