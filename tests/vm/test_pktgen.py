@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The load tests of scripts/pktgen, for real on Debian's kernels: pktgen, native XDP on virtio, at a bounded rate."""
+import importlib.machinery
+import importlib.util
+import os
+
+import pytest
+
+import vm
+from test_kernels import BUILD, ROOT, TREE
+
+FILES = TREE + [(os.path.join(ROOT, "scripts/pktgen"), "scripts/pktgen"),
+                (os.path.join(BUILD, "scripts/pktgen/load.bpf.o"), "build/scripts/pktgen/load.bpf.o")]
+
+
+@pytest.fixture(scope="module")
+def load():
+    loader = importlib.machinery.SourceFileLoader("load", os.path.join(ROOT, "scripts/pktgen/load"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("load", loader))
+    loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("kernel", vm.KERNELS)
+def test_load_tests_lose_nothing_at_a_bounded_rate(machines, kernel):
+    r = machines.run(kernel, "/usr/bin/python3 tests/vm/inside_pktgen.py\n", FILES)
+    print("\n%s:\n%s" % (kernel, "\n".join(l for l in r.text.splitlines() if l.startswith("|"))))
+    assert r.code == 0 and "load tests: good" in r.text, r.text
+
+
+def test_the_limit_of_the_link(load):
+    """threats.md 4: frame, FCS, preamble and gap."""
+    for inner, mpps in ((40, 11.79), (48, 10.96), (60, 9.92), (72, 9.06), (576, 1.95), (1280, 0.929)):
+        assert load.limit(10, inner) / 1e6 == pytest.approx(mpps, rel=0.003)
+
+
+@pytest.mark.parametrize("most,ndr,pdr", [(9.6e6, 3.3e6, 3.3e6 / 0.995), (3e6, 3e6, 3e6), (9.6e6, 0, 0)])
+def test_the_search_finds_what_a_relay_forwards(load, most, ndr, pdr):
+    """One that forwards so many packets a second and loses the others; and the second threshold begins where the first ended."""
+    def trial(rate):
+        return load.Run(rate, int(rate), int(min(rate, ndr)), 0, 1, 0)
+    known = []
+    for allowed, wanted in ((0, ndr), (load.PDR, pdr)):
+        best = load.bisect(trial, most, 0.001, allowed, known)
+        assert (best.asked if best else 0) == pytest.approx(wanted, abs=0.001 * most)
+        assert not best or load.loss(best) <= allowed
+    assert len(known) == len({r.asked for r in known}) < 25
