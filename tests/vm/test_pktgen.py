@@ -23,7 +23,7 @@ def load():
 
 @pytest.mark.parametrize("kernel", vm.KERNELS)
 def test_load_tests_lose_nothing_at_a_bounded_rate(machines, kernel):
-    r = machines.run(kernel, "/usr/bin/python3 tests/vm/inside_pktgen.py\n", FILES)
+    r = machines.run(kernel, "/usr/bin/python3 tests/vm/inside_pktgen.py\n", FILES, timeout=600)
     print("\n%s:\n%s" % (kernel, "\n".join(l for l in r.text.splitlines() if l.startswith("|"))))
     assert r.code == 0 and "load tests: good" in r.text, r.text
 
@@ -45,3 +45,11 @@ def test_the_search_finds_what_a_relay_forwards(load, most, ndr, pdr):
         assert (best.asked if best else 0) == pytest.approx(wanted, abs=0.001 * most)
         assert not best or load.loss(best) <= allowed
     assert len(known) == len({r.asked for r in known}) < 25
+
+
+def test_the_table_has_the_run_in_the_middle(load, capsys):
+    runs = [load.Run(2e6, int(10 * r), int(10 * r), 0, 10, 0) for r in (1e6, 4e5, 1.5e6)]
+    load.Table(10).row("decap", 576, "NDR", runs)
+    cells = [c.strip() for c in capsys.readouterr().out.splitlines()[-1].split("|")[1:-1]]
+    assert cells[:9] == ["576 B", "decap", "NDR", "10000000", "10000000", "0.000 %", "1.0000", "5.1360", "1.947 Mpps"]
+    assert cells[9:] == ["51.36 %", "3 trials: median 1.0000, 0.4000 to 1.5000; all that the generator sends"]
