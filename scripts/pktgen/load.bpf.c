@@ -13,11 +13,11 @@
 #include <navalis/cursor.h>
 #include <navalis/teredo.h>
 
-#define PKTGEN_MAGIC 0xbe9be955 /* the first word of pktgen's payload; the next is a sequence number */
+#define PKTGEN_MAGIC 0xbe9be955 /* first word of pktgen's payload; the next is a sequence number */
 #define IP4_LEN sizeof(struct iphdr)
 #define UDP_LEN sizeof(struct udphdr)
 
-/* Written by the script `load`. Client n has the low bits of n in its address, the others in its port. */
+/* Written by the script. Client n has the low bits of n in its address, the others in its port. */
 struct settings {
 	struct endpoint4 relay; /* where it serves */
 	struct endpoint4 first; /* mapped endpoint of client 0 */
@@ -101,14 +101,15 @@ static __always_inline __u64 sum_ip6(const struct ipv6hdr *ip6)
 }
 
 /*
- * As the client does (RFC 4380 5.2.6): from its mapped endpoint to where the bubble came from, whether it
- * came directly or through the server.
+ * As the client does (RFC 4380 5.2.6): from its mapped endpoint to where the bubble came from,
+ * whether it came directly or through the server.
  */
 static __always_inline int answer(struct ethhdr *eth, struct tunnelled *f)
 {
 	const struct in6_addr client = f->ip6.daddr;
 	const struct endpoint4 at = teredo_mapped(&client);
 	const struct ethhdr was = *eth;
+	__u64 sum;
 
 	__builtin_memcpy(eth->h_dest, was.h_source, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, was.h_dest, ETH_ALEN);
@@ -120,8 +121,8 @@ static __always_inline int answer(struct ethhdr *eth, struct tunnelled *f)
 	f->ip.saddr = at.addr;
 	f->ip.check = 0;
 	f->ip.check = (__be16)~csum_fold(csum_ip4(&f->ip));
-	f->udp.check = csum_udp(csum_udp4_head(at.addr, f->ip.daddr, at.port, f->udp.dest, f->udp.len) +
-				sum_ip6(&f->ip6));
+	sum = csum_udp4_head(at.addr, f->ip.daddr, at.port, f->udp.dest, f->udp.len);
+	f->udp.check = csum_udp(sum + sum_ip6(&f->ip6));
 	return XDP_TX;
 }
 
@@ -164,10 +165,10 @@ SEC("xdp") int clients(struct xdp_md *ctx)
 }
 
 /*
- * Which client a packet of pktgen's is from: a walk by odd strides, and not random numbers. Whoever sends as
- * many packets as there are clients has been every one of them once, so that none is forgotten;
- * and the next one is never near the last one in the relay's memory. The streams of several
- * threads begin apart: their source port says by how many 64ths of the round.
+ * Which client a packet of pktgen's is from: a walk by odd strides, and not random numbers. Whoever
+ * sends as many packets as there are clients has been every one of them once, so that none is
+ * forgotten; and the next one is never near the last one in the relay's memory. The streams of
+ * several threads begin apart: their source port says by how many 64ths of the round.
  */
 static __always_inline struct endpoint4 client_of(const struct settings *s, __u32 seq, __u32 phase)
 {
@@ -181,8 +182,8 @@ static __always_inline struct endpoint4 client_of(const struct settings *s, __u3
 }
 
 /*
- * Packet for packet what a client sends, in place: outer source, inner packet, all checksums. Behind
- * its own header, which goes, pktgen's payload is all zero, and adds nothing to a sum.
+ * Packet for packet what a client sends, in place: outer source, inner packet, all checksums.
+ * Behind its own header, which goes, pktgen's payload is all zero, and adds nothing to a sum.
  */
 SEC("tc") int dress(struct __sk_buff *skb)
 {
@@ -220,8 +221,8 @@ SEC("tc") int dress(struct __sk_buff *skb)
 	f->ip.check = 0;
 	f->ip.check = (__be16)~csum_fold(csum_ip4(&f->ip));
 	f->udp.source = from.port;
-	f->udp.check = csum_udp(csum_udp4_head(from.addr, f->ip.daddr, from.port, f->udp.dest, f->udp.len) +
-				csum_lco(&f->ip6));
+	sum = csum_udp4_head(from.addr, f->ip.daddr, from.port, f->udp.dest, f->udp.len);
+	f->udp.check = csum_udp(sum + csum_lco(&f->ip6));
 	return TC_ACT_OK;
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs inside the machine: scripts/pktgen/load in a namespace, against the relay in this one.
 
-One wire: virtio, eth1 and eth0. Two: veth, one for each side.
+One wire: virtio, eth1 and eth0, pktgen on one CPU. Two: veth, one for each side, pktgen on both CPUs.
 """
 import os
 import re
@@ -23,8 +23,8 @@ RATE = 4000  # what the slowest of these machines forwards three times over
 class Boxes:
     """The relay, started as `load print` says, and the namespace of the generator."""
 
-    def __init__(self, gen, relay_devs, gen_devs):
-        self.gen, self.relay_devs, self.gen_devs = gen, relay_devs, gen_devs
+    def __init__(self, gen, relay_devs, gen_devs, cpus):
+        self.gen, self.relay_devs, self.gen_devs, self.cpus = gen, relay_devs, gen_devs, cpus
 
     def _print(self, box, devs):
         return run("%s print %s --clients %d %s" % (LOAD, box, CLIENTS, self._nics(devs))).stdout
@@ -52,7 +52,7 @@ class Boxes:
 
     def command(self, *args):
         return ["/usr/bin/python3", LOAD, *map(str, args), *self._nics(self.gen_devs).split(), "--clients", str(CLIENTS),
-                "--prove-rate", "1000", "--cpus", "1"]
+                "--prove-rate", "1000", "--cpus", self.cpus]
 
     def load(self, *args):
         p = self.gen.run(self.command(*args), check=False)
@@ -162,7 +162,7 @@ def main():
     run("sysctl -qw net.core.rmem_max=8388608")
     gen = Ns("gen")
     run("ip link set eth1 netns gen")
-    with Boxes(gen, ["eth0"], ["eth1"]) as boxes:
+    with Boxes(gen, ["eth0"], ["eth1"], "1") as boxes:
         proven(boxes)
         lossless(boxes, (64, 1280))
         dressed(boxes)
@@ -175,7 +175,7 @@ def main():
         run("ip link add v%s type veth peer name v%sg netns gen" % (side, side))
         run("ethtool -K v%s tx off gro on" % side)
         gen.run("ethtool -K v%sg tx off" % side)
-    with Boxes(gen, ["v4", "v6"], ["v4g", "v6g"]) as boxes:
+    with Boxes(gen, ["v4", "v6"], ["v4g", "v6g"], "0,1") as boxes:
         proven(boxes)
         lossless(boxes, (64,))
         nothing_left(boxes)
