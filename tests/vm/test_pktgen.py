@@ -41,8 +41,8 @@ def test_the_search_finds_what_a_relay_forwards(load, most, ndr, pdr):
         return load.Run(rate, int(rate), int(min(rate, ndr)), 0, 1, 0)
     known = []
     for allowed, wanted in ((0, ndr), (load.PDR, pdr)):
-        best = load.bisect(trial, most, 0.001, allowed, known)
-        assert (best.asked if best else 0) == pytest.approx(wanted, abs=0.001 * most)
+        best = load.bisect(trial, most, 0.0005, allowed, known)
+        assert (best.asked if best else 0) == pytest.approx(wanted, abs=0.0005 * most)
         assert not best or load.loss(best) <= allowed
     assert len(known) == len({r.asked for r in known}) < 25
 
