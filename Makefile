@@ -37,7 +37,7 @@ DAEMON := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/*.c loader/io/*.c))) 
 CTL    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard ctl/*.c)) loader/io/dispatcher.c loader/log.c)
 TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c tests/netns/*.c) $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))))
 
-.PHONY: all programs texts tests check check-unit check-bpf check-netns check-ctl demo setup setup-build \
+.PHONY: all programs texts tests load-tests check check-unit check-bpf check-netns check-ctl demo setup setup-build \
 	install uninstall clean format always
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -45,7 +45,9 @@ TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c t
 all: programs texts
 programs: $(B)/navalisd $(B)/navalisctl
 texts: $(TEXTS)
-tests: $(TESTS)
+tests: $(TESTS) load-tests
+# what scripts/pktgen/load takes to a generator box
+load-tests: $(B)/scripts/pktgen/load.bpf.o
 
 # make demo and make check are all that a bare machine needs: they install, build and run.
 setup:
