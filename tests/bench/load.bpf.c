@@ -21,7 +21,14 @@ struct {
 	__type(value, struct sunk);
 } sunk SEC(".maps");
 
-struct decap_frame {
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KINDS * DELAYS);
+	__type(key, __u32);
+	__type(value, __u64);
+} delays SEC(".maps");
+
+struct teredo_frame {
 	struct ethhdr eth;
 	struct iphdr ip;
 	struct udphdr udp;
@@ -29,7 +36,7 @@ struct decap_frame {
 	struct udphdr inner;
 } __attribute__((packed, aligned(2)));
 
-struct encap_frame {
+struct native_frame {
 	struct ethhdr eth;
 	struct ipv6hdr ip6;
 	struct udphdr inner;
@@ -46,50 +53,148 @@ static __always_inline __u64 sum_words(const struct in6_addr *a)
 	return (__u64)a->s6_addr32[2] + a->s6_addr32[3];
 }
 
-SEC("xdp") int make_decap(struct xdp_md *ctx)
+/* From a client, or with its address from another endpoint. more: what else is in the inner sum. */
+static __always_inline void put_teredo(struct teredo_frame *f, const struct template *t,
+				       const struct in6_addr *client, struct endpoint4 from, __u64 more)
 {
-	struct decap_frame *f = (void *)(long)ctx->data;
-	const struct template *t = &load.decap;
-	struct endpoint4 from;
-	struct in6_addr client, host;
-	__u32 n;
+	const __u32 host = BE32(random_below(load.hosts));
 
-	if ((void *)(f + 1) > (void *)(long)ctx->data_end)
-		return XDP_ABORTED;
-	n = random_below(load.clients);
-	from = bench_endpoint(n);
-	client = bench_client(n);
 	__builtin_memcpy(f, t->head, sizeof(*f));
 	f->ip.saddr = from.addr;
 	f->ip.check = (__be16)~csum_fold(t->ip_sum + (__u64)from.addr);
 	f->udp.source = from.port;
 	f->udp.check = csum_udp(t->outer_sum + (__u64)from.addr + from.port);
-	f->ip6.saddr.s6_addr32[2] = client.s6_addr32[2];
-	f->ip6.saddr.s6_addr32[3] = client.s6_addr32[3];
-	n = random_below(load.hosts);
-	f->ip6.daddr.s6_addr32[3] = BE32(n);
-	f->inner.check = csum_udp(t->inner_sum + sum_words(&client) + BE32(n));
-	(void)host;
+	f->ip6.saddr.s6_addr32[1] = client->s6_addr32[1];
+	f->ip6.saddr.s6_addr32[2] = client->s6_addr32[2];
+	f->ip6.saddr.s6_addr32[3] = client->s6_addr32[3];
+	f->ip6.daddr.s6_addr32[3] = host;
+	f->inner.check = csum_udp(t->inner_sum + sum_words(client) + host + more);
+}
+
+static __always_inline void put_native(struct native_frame *f, const struct template *t,
+				       const struct in6_addr *client, __u64 more)
+{
+	__builtin_memcpy(f, t->head, sizeof(*f));
+	f->ip6.daddr.s6_addr32[2] = client->s6_addr32[2];
+	f->ip6.daddr.s6_addr32[3] = client->s6_addr32[3];
+	f->inner.check = csum_udp(t->inner_sum + sum_words(client) + more);
+}
+
+SEC("xdp") int make_decap(struct xdp_md *ctx)
+{
+	struct teredo_frame *f = (void *)(long)ctx->data;
+	struct in6_addr client;
+	__u32 n;
+
+	if ((void *)(f + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	n = random_below(load.clients);
+	client = bench_client(n);
+	put_teredo(f, &load.decap, &client, bench_endpoint(n), 0);
 	return (int)bpf_redirect(load.out4, 0);
 }
 
 SEC("xdp") int make_encap(struct xdp_md *ctx)
 {
-	struct encap_frame *f = (void *)(long)ctx->data;
-	const struct template *t = &load.encap;
+	struct native_frame *f = (void *)(long)ctx->data;
 	struct in6_addr client;
 
 	if ((void *)(f + 1) > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
 	client = bench_client(random_below(load.clients));
-	__builtin_memcpy(f, t->head, sizeof(*f));
-	f->ip6.daddr.s6_addr32[2] = client.s6_addr32[2];
-	f->ip6.daddr.s6_addr32[3] = client.s6_addr32[3];
-	f->inner.check = csum_udp(t->inner_sum + sum_words(&client));
+	put_native(f, &load.encap, &client, 0);
 	return (int)bpf_redirect(load.out6, 0);
 }
 
-static __always_inline int sink(struct xdp_md *ctx, __u32 side)
+/* ---- paced runs: a mixture, no faster than told; what is not due yet is dropped where it is ------- */
+
+static __always_inline __u64 put_mark(void *at, enum kind kind, __u64 now)
+{
+	struct mark *m = at;
+
+	m->magic = MARK_MAGIC;
+	m->kind = kind;
+	m->sent_ns = now;
+	return (__u64)MARK_MAGIC + kind + (now & 0xffffffff) + (now >> 32);
+}
+
+/* Whom nobody plays: 20.0.0.0/8. */
+static __always_inline struct endpoint4 stranger(void)
+{
+	return (struct endpoint4){ .addr = BE32(0x14000000 + random_below(1 << 24)),
+				   .port = BE16(1024 + random_below(60000)) };
+}
+
+static __always_inline int paced_teredo(struct teredo_frame *f, enum kind kind, __u64 now)
+{
+	const __u32 n = random_below(load.clients);
+	struct endpoint4 from = bench_endpoint(n);
+	struct in6_addr client = bench_client(n);
+	__u64 more = 0;
+
+	if (kind != KIND_DECAP) {
+		from = stranger();
+		if (kind != KIND_FORGED)
+			client = teredo_addr(BENCH_SERVER, 0, from);
+	} else {
+		more = put_mark(f + 1, kind, now);
+	}
+	if (kind == KIND_BUBBLE) {
+		put_teredo(f, &load.bubble, &client, from, 0);
+		f->ip6.daddr.s6_addr32[2] = random_below(~0U);
+		f->ip6.daddr.s6_addr32[3] = random_below(~0U);
+		f->udp.check = 0; /* «none» */
+	} else {
+		put_teredo(f, &load.decap, &client, from, more);
+	}
+	return (int)bpf_redirect(load.out4, 0);
+}
+
+static __always_inline int paced_native(struct native_frame *f, enum kind kind, __u64 now)
+{
+	struct in6_addr client;
+
+	if (kind == KIND_NEW)
+		client = bench_client(load.clients + (__u32)load.sent[KIND_NEW]);
+	else if (kind == KIND_ENCAP)
+		client = bench_client(random_below(load.clients));
+	else
+		client = teredo_addr(BENCH_SERVER, 0, stranger());
+	put_native(f, &load.encap, &client, put_mark(f + 1, kind, now));
+	return (int)bpf_redirect(load.out6, 0);
+}
+
+SEC("xdp") int make_paced(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+	const __u64 now = bpf_ktime_get_ns();
+	__u32 kind, at;
+
+	if (data + sizeof(struct teredo_frame) + sizeof(struct mark) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	if (now < load.next_ns ||
+	    (load.window && load.sent[KIND_NEW] - *(volatile __u64 *)&load.answered >= load.window))
+		return XDP_DROP;
+	load.next_ns = now - load.next_ns > 1000000 ? now + load.pause_ns : load.next_ns + load.pause_ns;
+	at = random_below(256);
+	for (kind = 0; kind < KINDS; kind++)
+		if (at < load.share[kind])
+			break;
+	if (kind >= KINDS)
+		return XDP_DROP;
+	load.sent[kind]++;
+	switch (kind) {
+	case KIND_ENCAP:
+	case KIND_NEW:
+	case KIND_STRANGER:
+		return paced_native(data, kind, now);
+	}
+	return paced_teredo(data, kind, now);
+}
+
+/* ---- the sink, which plays all clients that the relay punches to ------------------------------------ */
+
+static __always_inline void count(struct xdp_md *ctx, __u32 side)
 {
 	struct sunk *s = bpf_map_lookup_elem(&sunk, &side);
 
@@ -97,17 +202,74 @@ static __always_inline int sink(struct xdp_md *ctx, __u32 side)
 		s->packets++;
 		s->bytes += ctx->data_end - ctx->data;
 	}
-	return XDP_DROP;
+}
+
+static __always_inline void note(const struct mark *m)
+{
+	const __u64 took = bpf_ktime_get_ns() - m->sent_ns;
+	__u32 log = 0, at;
+	__u64 *n;
+
+	for (__u64 t = took; log < 48 && t >> (log + 1); log++)
+		;
+	at = log < DELAY_SHIFT ? (__u32)took : log << DELAY_SHIFT | (__u32)(took >> (log - DELAY_SHIFT) & 7);
+	at += m->kind * DELAYS;
+	n = bpf_map_lookup_elem(&delays, &at);
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	__sync_fetch_and_add(&load.got[m->kind & 7], 1);
+}
+
+/* What a client answers to a bubble: one back, from its endpoint to where it came from. */
+static __always_inline int answer(struct teredo_frame *f)
+{
+	const struct in6_addr relay = f->ip6.saddr, client = f->ip6.daddr;
+	const struct endpoint4 mine = teredo_mapped(&client);
+	const __be32 relay4 = f->ip.saddr;
+	const __be16 port = f->udp.source;
+	__u8 mac[ETH_ALEN];
+
+	__builtin_memcpy(mac, f->eth.h_dest, ETH_ALEN);
+	__builtin_memcpy(f->eth.h_dest, f->eth.h_source, ETH_ALEN);
+	__builtin_memcpy(f->eth.h_source, mac, ETH_ALEN);
+	f->ip.saddr = mine.addr;
+	f->ip.daddr = relay4;
+	f->ip.ttl = 60;
+	f->ip.check = 0;
+	f->ip.check = (__be16)~csum_fold(csum_ip4(&f->ip));
+	f->udp.source = mine.port;
+	f->udp.dest = port;
+	f->udp.check = 0;
+	f->ip6.saddr = client;
+	f->ip6.daddr = relay;
+	__sync_fetch_and_add(&load.answered, 1);
+	return XDP_TX;
 }
 
 SEC("xdp") int sink4(struct xdp_md *ctx)
 {
-	return sink(ctx, 0);
+	struct teredo_frame *f = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+
+	count(ctx, 0);
+	if ((void *)&f->inner > end || f->eth.h_proto != BE16(ETH_P_IP) || f->ip.protocol != IPPROTO_UDP)
+		return XDP_DROP;
+	if (f->ip6.nexthdr == IP6_NEXT_NONE)
+		return (HOST32(~f->ip6.daddr.s6_addr32[3]) >> 24) == 9 ? answer(f) : XDP_DROP;
+	if ((void *)(f + 1) + sizeof(struct mark) <= end && ((struct mark *)(f + 1))->magic == MARK_MAGIC)
+		note((void *)(f + 1));
+	return XDP_DROP;
 }
 
 SEC("xdp") int sink6(struct xdp_md *ctx)
 {
-	return sink(ctx, 1);
+	struct native_frame *f = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+
+	count(ctx, 1);
+	if ((void *)(f + 1) + sizeof(struct mark) <= end && ((struct mark *)(f + 1))->magic == MARK_MAGIC)
+		note((void *)(f + 1));
+	return XDP_DROP;
 }
 
 /* The floor: a program that does nothing but send on. */

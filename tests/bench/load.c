@@ -1,22 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Loads a relay with frames and counts what comes out: one JSON object a line on stdin, one on
- * stdout for each. Runs in the namespace of the far ends of the relay's NICs.
+ * stdout for each. Runs in the namespace of the far ends of the relay's NICs. A device in an order is
+ * the ifindex of such an end, and the MAC address of the NIC behind it.
  *
  *   {"op": "sink", "side": 4 | 6, "ifindex": N}     what arrives there is counted and dropped
- *   {"op": "run", "way": "decap" | "encap", "ifindex": N, "mac": HEX, "clients": N, "inner": BYTES,
- *    "packets": N}
- *       sends so many frames to the NIC behind that device, whose MAC address it is, each of one of
- *       the clients at random; answers {"ns", "sunk"}: the time that it took with all that followed
- *       on this CPU, and the packets that came out on the other side
+ *   {"op": "run", "way": "decap" | "encap", "ifindex": N, "mac": HEX, "clients": N, "hosts": N,
+ *    "inner": BYTES, "packets": N}
+ *       so many frames, each of one of the clients at random, as fast as it goes. Answers {"ns",
+ *       "wall_ns", "sunk"}: what a packet took with all that followed within this process, or until the
+ *       end with whatever else ran on this CPU; and how many came out on the other side
+ *   {"op": "paced", "ifindex4": N, "mac4": HEX, "ifindex6": N, "mac6": HEX, "clients": N, "hosts": N,
+ *    "rate": PACKETS A SECOND, "window": N, "share": {KIND: WEIGHT}, "seconds": N}
+ *       a mixture of both ways. Answers {"seconds", "sent": {KIND: N}, "got": {KIND: N}, "answered",
+ *       "delays": {KIND: [[NS, N]...]}}
  */
 #include <arpa/inet.h>
 #include <json-c/json.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/udp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -45,6 +52,14 @@ static const char *text_of(struct json_object *cmd, const char *name)
 	const char *s = json_object_get_string(json_object_object_get(cmd, name));
 
 	return s ? s : "";
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static struct sunk sunk(__u32 side)
@@ -115,6 +130,24 @@ static __u32 put_encap(struct template *t, __u8 *frame, __u32 inner, const char 
 	return ETH_HLEN + inner;
 }
 
+/* The same without UDP in it: a bubble, the inner source and destination of which are still to come. */
+static void put_bubble(struct template *t, const char *mac)
+{
+	__u8 bubble[HEADERS_MAX] __attribute__((aligned(2))) = { 0 };
+	struct ipv6hdr *ip6 = (void *)(bubble + ETH_HLEN + 20 + 8);
+	struct iphdr *ip = (void *)(bubble + ETH_HLEN);
+	struct udphdr *udp = (void *)(ip + 1);
+
+	put_decap(t, bubble, 48, mac);
+	ip->tot_len = BE16(20 + 8 + 40);
+	udp->len = BE16(8 + 40);
+	ip6->payload_len = 0;
+	ip6->nexthdr = IP6_NEXT_NONE;
+	inet_pton(AF_INET6, "fe80::", &ip6->daddr);
+	t->ip_sum = (__u32)csum_ip4(ip);
+	memcpy(t->head, bubble, HEADERS_MAX);
+}
+
 static void op_sink(struct json_object *cmd, struct json_object *ret)
 {
 	struct bpf_program *p = int_of(cmd, "side") == 4 ? skel->progs.sink4 : skel->progs.sink6;
@@ -124,36 +157,128 @@ static void op_sink(struct json_object *cmd, struct json_object *ret)
 		die("sink");
 }
 
+/* Live frames of len bytes from a program: nanoseconds each. */
+static double run(struct bpf_program *p, void *frame, __u32 len, __u32 ifindex, __u32 packets)
+{
+	struct xdp_md ctx = { .data_end = len, .ingress_ifindex = ifindex };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .repeat = (int)packets, .batch_size = BATCH,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(p), &opts))
+		die("live frames");
+	return opts.duration;
+}
+
+static __u8 frame[2048] __attribute__((aligned(8)));
+
 static void op_run(struct json_object *cmd, struct json_object *ret)
 {
-	static __u8 frame[2048] __attribute__((aligned(8)));
 	const bool decap = !strcmp(text_of(cmd, "way"), "decap");
 	const __u32 inner = (__u32)int_of(cmd, "inner"), packets = (__u32)int_of(cmd, "packets");
 	struct load *l = &skel->bss->load;
-	struct xdp_md ctx = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
-		    .repeat = (int)packets, .batch_size = BATCH, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	struct sunk before = sunk(decap), after;
+	struct bpf_program *p = decap ? skel->progs.make_decap : skel->progs.make_encap;
+	__u64 before;
+	__u32 len;
+	double ns, began, first;
 
 	memset(frame, 0, sizeof(frame));
-	opts.data_size_in = decap ? put_decap(&l->decap, frame, inner, text_of(cmd, "mac")) :
-				    put_encap(&l->encap, frame, inner, text_of(cmd, "mac"));
-	ctx.data_end = opts.data_size_in;
+	len = decap ? put_decap(&l->decap, frame, inner, text_of(cmd, "mac")) :
+		      put_encap(&l->encap, frame, inner, text_of(cmd, "mac"));
 	l->out4 = l->out6 = (__u32)int_of(cmd, "ifindex");
-	ctx.ingress_ifindex = l->out4;
 	l->clients = (__u32)int_of(cmd, "clients");
 	l->hosts = (__u32)int_of(cmd, "hosts");
-	if (bpf_prog_test_run_opts(bpf_program__fd(decap ? skel->progs.make_decap : skel->progs.make_encap), &opts))
-		die("live frames");
-	after = sunk(decap);
-	json_object_object_add(ret, "ns", json_object_new_double((double)opts.duration));
-	json_object_object_add(ret, "sunk", json_object_new_int64((__s64)(after.packets - before.packets)));
+	began = now();
+	run(p, frame, len, l->out4, BATCH); /* setting a run up takes some 30 ms, mostly of waiting */
+	first = now();
+	before = sunk(decap).packets;
+	ns = run(p, frame, len, l->out4, packets);
+	json_object_object_add(ret, "wall_ns", json_object_new_double((now() - first - (first - began)) * 1e9 / packets));
+	json_object_object_add(ret, "ns", json_object_new_double(ns));
+	json_object_object_add(ret, "sunk", json_object_new_int64((__s64)(sunk(decap).packets - before)));
+}
+
+static const char *const kinds[KINDS] = { "decap", "encap", "new", "stranger", "forged", "unproven", "bubble" };
+
+static struct json_object *by_kind(const __u64 *n)
+{
+	struct json_object *o = json_object_new_object();
+
+	for (int k = 0; k < KINDS; k++)
+		json_object_object_add(o, kinds[k], json_object_new_int64((__s64)n[k]));
+	return o;
+}
+
+/* The upper ends of the classes, and how many there were in each. */
+static struct json_object *delays(bool clear)
+{
+	struct json_object *o = json_object_new_object(), *list, *one;
+	__u64 n, zero = 0;
+
+	for (__u32 at = 0; at < KINDS * DELAYS; at++) {
+		const __u32 class = at % DELAYS, log = class >> DELAY_SHIFT;
+
+		if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.delays), &at, &n))
+			die("delays");
+		if (clear && n)
+			bpf_map_update_elem(bpf_map__fd(skel->maps.delays), &at, &zero, 0);
+		if (clear || !n)
+			continue;
+		if (!json_object_object_get_ex(o, kinds[at / DELAYS], &list)) {
+			list = json_object_new_array();
+			json_object_object_add(o, kinds[at / DELAYS], list);
+		}
+		one = json_object_new_array();
+		json_object_array_add(one, json_object_new_int64(
+			(__s64)((8ULL + (class & 7) + 1) << log >> DELAY_SHIFT)));
+		json_object_array_add(one, json_object_new_int64((__s64)n));
+		json_object_array_add(list, one);
+	}
+	return o;
+}
+
+static void op_paced(struct json_object *cmd, struct json_object *ret)
+{
+	struct load *l = &skel->bss->load;
+	struct json_object *share = json_object_object_get(cmd, "share");
+	const double seconds = json_object_get_double(json_object_object_get(cmd, "seconds"));
+	double began, rest;
+	__u32 len, sum = 0;
+
+	memset(frame, 0, sizeof(frame));
+	len = put_decap(&l->decap, frame, 64, text_of(cmd, "mac4"));
+	put_bubble(&l->bubble, text_of(cmd, "mac4"));
+	put_encap(&l->encap, frame, len - ETH_HLEN, text_of(cmd, "mac6"));
+	l->out4 = (__u32)int_of(cmd, "ifindex4");
+	l->out6 = (__u32)int_of(cmd, "ifindex6");
+	l->clients = (__u32)int_of(cmd, "clients");
+	l->hosts = (__u32)int_of(cmd, "hosts");
+	l->window = (__u32)int_of(cmd, "window");
+	l->pause_ns = int_of(cmd, "rate") ? 1000000000ULL / (__u32)int_of(cmd, "rate") : 0;
+	l->next_ns = 0;
+	l->answered = 0;
+	for (int k = 0; k < KINDS; k++) {
+		sum += (__u32)int_of(share, kinds[k]);
+		l->share[k] = sum;
+		l->sent[k] = l->got[k] = 0;
+	}
+	json_object_put(delays(true));
+	began = now();
+	while (now() < began + seconds) /* what is not due costs 60 ns */
+		run(skel->progs.make_paced, frame, len, l->out4, 4000000);
+	json_object_object_add(ret, "seconds", json_object_new_double(now() - began));
+	for (rest = now() + 0.2; now() < rest;) /* what is on its way still */
+		sched_yield();
+	json_object_object_add(ret, "sent", by_kind(l->sent));
+	json_object_object_add(ret, "got", by_kind(l->got));
+	json_object_object_add(ret, "answered", json_object_new_int64((__s64)l->answered));
+	json_object_object_add(ret, "delays", delays(false));
 }
 
 static const struct {
 	const char *name;
 	void (*run)(struct json_object *cmd, struct json_object *ret);
-} ops[] = { { "sink", op_sink }, { "run", op_run } };
+} ops[] = { { "sink", op_sink }, { "run", op_run }, { "paced", op_paced } };
 
 int main(void)
 {

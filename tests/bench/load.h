@@ -1,34 +1,67 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the load generator (load.bpf.c) is told, and what it tells: one struct each in its .bss.
+ * What the load generator (load.bpf.c) is told and what it tells, in its .bss.
  */
 #ifndef NAVALIS_BENCH_LOAD_H
 #define NAVALIS_BENCH_LOAD_H
 
 #include <navalis/bytes.h>
 
-#define HEADERS_MAX 90 /* Ethernet, IPv4, UDP, IPv6, UDP */
+#define HEADERS_MAX 96
 
 /* A frame of which only the client is missing, and the sums of what is in it. */
 struct template {
-	__u8 head[96];
+	__u8 head[HEADERS_MAX];
 	__u32 ip_sum;    /* of the outer IPv4 header */
 	__u32 outer_sum; /* of the outer UDP datagram: its inner packet counts as csum_lco() */
 	__u32 inner_sum; /* of the inner UDP datagram with its pseudo-header */
 };
 
+/* What a paced run mixes. */
+enum kind {
+	KIND_DECAP,    /* of a proven client, with the time in it */
+	KIND_ENCAP,    /* to one, with the time in it */
+	KIND_NEW,      /* to a client of which the relay has not heard, each only once, with the time in it */
+	KIND_STRANGER, /* native, to some Teredo address that nobody answers for */
+	KIND_FORGED,   /* a proven client's address from another endpoint */
+	KIND_UNPROVEN, /* from the endpoint of an unproven client */
+	KIND_BUBBLE,   /* with a cookie that is none */
+	KINDS,
+};
+
 struct load {
-	struct template decap, encap;
-	__u32 out4, out6;      /* where decap's and encap's frames are sent from: ifindex */
-	__u32 clients;         /* of each frame one of so many, at random */
+	struct template decap, encap, bubble;
+	__u32 out4, out6;      /* where frames of the two sides are sent from: ifindex */
+	__u32 clients;         /* each frame is of one of so many, at random */
 	__u32 hosts;           /* native ones */
 	__u64 random;
+
+	/* of paced runs */
+	__u64 pause_ns;        /* between two frames; 0: as fast as the window lets */
+	__u64 next_ns;
+	__u32 window;          /* new clients that have not answered yet, at most; 0: any number */
+	__u32 share[KINDS];    /* of 256, added up: a frame is of the first kind above its random number */
+	__u64 sent[KINDS];
+	__u64 got[KINDS];      /* of those with the time in them */
+	__u64 answered;        /* bubbles */
 };
 
 /* Of one CPU. */
 struct sunk {
 	__u64 packets, bytes;
-	__u64 answered; /* bubbles */
 };
+
+/* How long frames with the time in them were on their way: eight classes for each power of two of ns. */
+#define DELAYS 512
+#define DELAY_SHIFT 3
+
+/* Lies at the beginning of the inner payload. */
+struct mark {
+	__u32 magic;
+	__u32 kind;
+	__u64 sent_ns; /* CLOCK_MONOTONIC */
+} __attribute__((packed, aligned(2)));
+
+#define MARK_MAGIC 0x6d61726b
 
 #endif
