@@ -93,19 +93,33 @@ static struct json_object *hex(const void *buf, size_t len)
 	return json_object_new_string_len(s, (int)(2 * len));
 }
 
-/*
- * TEST_RUN takes a device only where XDP has been attached to it once. The first program stays
- * there for good: it costs nothing and saves a detach and an attach for each load.
- */
+/* Two instructions. What it takes is what TEST_RUN itself takes. */
+static int null_program(void)
+{
+	static const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	static int fd;
+
+	if (fd <= 0)
+		fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "null", "GPL", insns, 2, NULL);
+	return fd;
+}
+
+/* TEST_RUN takes a device only where XDP has been attached to it once. */
 static int attach_once(struct json_object *devices)
 {
 	static bool done;
-	int ifindex;
+	int ifindex, err;
 
+	if (null_program() < 0)
+		return null_program();
 	for (size_t i = 0; !done && i < json_object_array_length(devices); i++) {
 		ifindex = json_object_get_int(json_object_array_get_idx(devices, i));
-		if (!bpf_program__attach_xdp(skel->progs.navalis, ifindex))
-			return -errno;
+		err = bpf_xdp_attach(ifindex, null_program(), 0, NULL);
+		if (err)
+			return err;
 	}
 	done = true;
 	return 0;
@@ -126,7 +140,7 @@ static struct json_object *op_load(struct json_object *cmd)
 	__u32 size = sizeof(info);
 	int err;
 
-	/* its attachments hold what is still needed of the old one */
+	navalis_bpf__destroy(skel);
 	skel = navalis_bpf__open();
 	if (!skel)
 		return error("open", errno);
@@ -271,20 +285,6 @@ static struct json_object *op_run(struct json_object *cmd)
 	}
 	json_object_object_add(o, "counters", list);
 	return o;
-}
-
-/* Two instructions: what it takes is what TEST_RUN itself takes. */
-static int null_program(void)
-{
-	static const struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	static int fd;
-
-	if (fd <= 0)
-		fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "null", "GPL", insns, 2, NULL);
-	return fd;
 }
 
 /* How long each of some runs takes, one right behind the other and each on a fresh frame. */

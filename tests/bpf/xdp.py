@@ -83,10 +83,9 @@ class Xdp:
         self.start(build)
 
     def start(self, build):
-        """On one CPU: meters and caches belong to one each. The program loaded first gets what the devices see."""
+        """On one CPU: meters and caches belong to one each."""
         self.process = subprocess.Popen(["nsenter", "--net=/run/netns/" + self.ns, "taskset", "-c", "0", build + "/tests/bpf/runner"],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.load()
 
     def stop(self):
         self.process.stdin.close()
