@@ -22,7 +22,7 @@ SHARE, LEAST = 0.03, 2  # a path may take so much more or less; the clock's own 
 def _one(kernel):
     made = builds.builds()
     script = "dmesg -n 1\n/usr/bin/python3 tests/vm/inside_instructions.py %s\n" % " ".join(builds.FOLDERS[c] for c in made)
-    r = vm.run(kernel, script, builds.tree(), icount=True)
+    r = vm.run(kernel, script, builds.tree(), icount=True, timeout=900)
     if r.code:
         raise RuntimeError("%s: %s" % (kernel, r.text))
     said = json.loads(r.text.strip().splitlines()[-1])
