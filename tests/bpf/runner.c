@@ -9,7 +9,9 @@
  *   {"op": "clock"}
  *   {"op": "run", "frame": HEX, "ifindex": N, "meta": BYTES IN FRONT OF THE FRAME,
  *    "linear": BYTES OF IT THAT LIE IN THE FIRST BUFFER}
+ *   {"op": "time", "frame": HEX, "ifindex": N, "times": N}
  *   {"op": "live", "frame": HEX, "ifindex": N, "watch": IFINDEX}
+ *   {"op": "config", "prog": ID OF A LOADED ONE}
  */
 #include <arpa/inet.h>
 #include <json-c/json.h>
@@ -91,19 +93,33 @@ static struct json_object *hex(const void *buf, size_t len)
 	return json_object_new_string_len(s, (int)(2 * len));
 }
 
-/*
- * TEST_RUN takes a device only where XDP has been attached to it once. The first program stays
- * there for good: it costs nothing and saves a detach and an attach for each load.
- */
+/* Two instructions. What it takes is what TEST_RUN itself takes. */
+static int null_program(void)
+{
+	static const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	static int fd;
+
+	if (fd <= 0)
+		fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "null", "GPL", insns, 2, NULL);
+	return fd;
+}
+
+/* TEST_RUN takes a device only where XDP has been attached to it once. */
 static int attach_once(struct json_object *devices)
 {
 	static bool done;
-	int ifindex;
+	int ifindex, err;
 
+	if (null_program() < 0)
+		return null_program();
 	for (size_t i = 0; !done && i < json_object_array_length(devices); i++) {
 		ifindex = json_object_get_int(json_object_array_get_idx(devices, i));
-		if (!bpf_program__attach_xdp(skel->progs.navalis, ifindex))
-			return -errno;
+		err = bpf_xdp_attach(ifindex, null_program(), 0, NULL);
+		if (err)
+			return err;
 	}
 	done = true;
 	return 0;
@@ -124,7 +140,7 @@ static struct json_object *op_load(struct json_object *cmd)
 	__u32 size = sizeof(info);
 	int err;
 
-	/* its attachments hold what is still needed of the old one */
+	navalis_bpf__destroy(skel);
 	skel = navalis_bpf__open();
 	if (!skel)
 		return error("open", errno);
@@ -269,6 +285,71 @@ static struct json_object *op_run(struct json_object *cmd)
 	return o;
 }
 
+/* How long each of some runs takes, one right behind the other and each on a fresh frame. */
+static struct json_object *op_time(struct json_object *cmd)
+{
+	static __u8 in[FRAME_MAX], out[FRAME_MAX];
+	const int len = bytes_of(cmd, "frame", in, sizeof(in)), times = int_of(cmd, "times");
+	const int progs[] = { bpf_program__fd(skel->progs.navalis), null_program() };
+	static const char *const names[] = { "program", "null" };
+	struct json_object *o = json_object_new_object(), *list;
+	int err;
+
+	for (int i = 0; i < 2; i++) {
+		list = json_object_new_array();
+		json_object_object_add(o, names[i], list);
+		for (int n = 0; n < times; n++) {
+			struct xdp_md ctx = {
+				.data_end = (__u32)len,
+				.ingress_ifindex = (__u32)int_of(cmd, "ifindex"),
+			};
+			LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in,
+				    .data_size_in = (__u32)len, .data_out = out,
+				    .data_size_out = sizeof(out), .ctx_in = &ctx,
+				    .ctx_size_in = sizeof(ctx), .repeat = 1);
+
+			err = bpf_prog_test_run_opts(progs[i], &opts);
+			if (err)
+				return error("test run", err);
+			json_object_array_add(list, json_object_new_int((int)opts.duration));
+		}
+	}
+	return o;
+}
+
+/* The configuration that navalisd has given to a program of the same build, and its size as such.
+ */
+static struct json_object *op_config(struct json_object *cmd)
+{
+	const size_t at = (size_t)((const char *)&skel->rodata->cfg - (const char *)skel->rodata);
+	int prog = bpf_prog_get_fd_by_id((__u32)int_of(cmd, "prog"));
+	struct json_object *o = json_object_new_object();
+	__u32 maps[32], zero = 0, len;
+	struct bpf_prog_info info = { .nr_map_ids = 32, .map_ids = (__u64)(unsigned long)maps };
+	static __u8 value[FRAME_MAX];
+
+	len = sizeof(info);
+	if (prog < 0 || bpf_obj_get_info_by_fd(prog, &info, &len))
+		return error("program", errno);
+	close(prog);
+	for (__u32 i = 0; i < info.nr_map_ids && i < 32; i++) {
+		int map = bpf_map_get_fd_by_id(maps[i]);
+		struct bpf_map_info m = {};
+
+		len = sizeof(m);
+		if (map >= 0 && !bpf_obj_get_info_by_fd(map, &m, &len) &&
+		    strstr(m.name, ".rodata") && m.value_size <= sizeof(value) &&
+		    !bpf_map_lookup_elem(map, &zero, value)) {
+			json_object_object_add(o, "cfg",
+					       hex(value + at, sizeof(skel->rodata->cfg)));
+			json_object_object_add(o, "verified",
+					       json_object_new_int((int)info.verified_insns));
+		}
+		close(map);
+	}
+	return o;
+}
+
 /* Lets the kernel carry out the verdict, and waits for the frame behind the device watched. */
 static struct json_object *op_live(struct json_object *cmd)
 {
@@ -326,6 +407,10 @@ static struct json_object *obey(struct json_object *cmd)
 		return op_clock();
 	if (!strcmp(op, "run"))
 		return op_run(cmd);
+	if (!strcmp(op, "time"))
+		return op_time(cmd);
+	if (!strcmp(op, "config"))
+		return op_config(cmd);
 	if (!strcmp(op, "live"))
 		return op_live(cmd);
 	return error("unknown op", EINVAL);

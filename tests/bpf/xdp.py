@@ -47,7 +47,7 @@ def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=
 class Xdp:
     """One namespace and one runner."""
 
-    def __init__(self):
+    def __init__(self, build=BUILD):
         self.ns = "nvbpf%d" % os.getpid()
         run = lambda c: subprocess.run(c.split(), check=True, capture_output=True)  # noqa: E731
         run("ip netns add " + self.ns)
@@ -80,14 +80,19 @@ class Xdp:
         link = json.loads(run(" ".join(inside) + " ip -j link").stdout)
         self.ifindex = {l["ifname"]: l["ifindex"] for l in link}
         self.nics = [self.ifindex["v4"], self.ifindex["v6"]]
-        # on one CPU: meters and caches belong to one each
-        self.process = subprocess.Popen(inside + ["taskset", "-c", "0", BUILD + "/tests/bpf/runner"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        self.load()
+        self.start(build)
 
-    def close(self):
+    def start(self, build):
+        """On one CPU: meters and caches belong to one each."""
+        self.process = subprocess.Popen(["nsenter", "--net=/run/netns/" + self.ns, "taskset", "-c", "0", build + "/tests/bpf/runner"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def stop(self):
         self.process.stdin.close()
         self.process.wait()
+
+    def close(self):
+        self.stop()
         subprocess.run(["ip", "netns", "delete", self.ns])
 
     def ask(self, **cmd):

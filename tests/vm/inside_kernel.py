@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs inside the machine: native XDP on virtio, real VLAN interfaces, and not a trace afterwards.
 
-With the argument «dispatcher»: the same beside another program, behind libxdp's dispatcher.
+Arguments: «alone», or «dispatcher» for the same beside another program, behind libxdp's dispatcher; and builds.
 """
 import os
 import re
@@ -50,8 +50,8 @@ def vlans(do, dev):
         do(c % {"d": dev})
 
 
-def start():
-    daemon = subprocess.Popen([BUILD + "/navalisd", "--config", "/tmp/navalis.conf"], stderr=subprocess.PIPE, text=True)
+def start(build=BUILD):
+    daemon = subprocess.Popen([build + "/navalisd", "--config", "/tmp/navalis.conf"], stderr=subprocess.PIPE, text=True)
     line = ""
     while "ready" not in line:
         line = daemon.stderr.readline()
@@ -60,7 +60,7 @@ def start():
     return daemon
 
 
-def main(shared):
+def wire():
     run("modprobe -a 8021q")
     for key in ("net.ipv4.conf.all.forwarding", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.default.forwarding",
                 "net.ipv6.conf.default.forwarding"):
@@ -76,19 +76,23 @@ def main(shared):
     run("ip addr add 8.0.2.1/24 dev eth0.4")
     run("ip route add default via 8.0.2.254")
     run("ip -6 route add default via 2a00:1::2")
+    return far
+
+
+def relay(far, build, shared):
     with open("/tmp/navalis.conf", "w") as f:
         f.write(CONF % ("yes" if shared else "no"))
     if shared:
         run("xdp-filter load eth0 -m native -f tcp")
-    daemon = start()
+    daemon = start(build)
     if shared:  # again: the new program takes the place of the old one
         daemon.terminate()
         daemon.wait()
-        daemon = start()
+        daemon = start(build)
         print(run("xdp-loader status eth0").stdout)
         assert run("xdp-loader status eth0").stdout.count(" navalis ") == 1
         assert "xdpfilt" in run("xdp-loader status eth0").stdout
-    assert "eth0: XDP native" + (", behind a dispatcher" if shared else "") in run(BUILD + "/navalisctl status --no-rates").stdout
+    assert "eth0: XDP native" + (", behind a dispatcher" if shared else "") in run(build + "/navalisctl status --no-rates").stdout
     managed = run("ip neigh show dev eth0.4").stdout + run("ip -6 neigh show dev eth0.6").stdout
     assert re.search(r"^8\.0\.2\.254 .*managed", managed, re.M) and re.search(r"^2a00:1::2 .*managed", managed, re.M), managed
     client, = Table("navalis").fill(1)
@@ -125,13 +129,13 @@ def main(shared):
     out = forwarded(plain[:12] + b"\x88\xa8\x00\x64\x81\x00\x00\x2c" + plain[12:], b"from the client")
     print("out:", out.hex())
     assert out.endswith(bytes(inner)[8:]) and b"\x86\xdd" in out[12:18]
-    drops = run(BUILD + "/navalisctl stats").stdout
+    drops = run(build + "/navalisctl stats").stdout
     counts = dict(l.split() for l in drops.splitlines())
     assert counts["eth0_encap_packets"] == "1" and counts["eth0_decap_packets"] == "1", drops
-    assert "balance" in run(BUILD + "/navalisctl status --no-rates").stdout
+    assert "balance" in run(build + "/navalisctl status --no-rates").stdout
     daemon.terminate()
     daemon.wait()
-    run(BUILD + "/navalisctl detach")
+    run(build + "/navalisctl detach")
     if shared:
         assert "navalis" not in run("xdp-loader status eth0").stdout and "xdpfilt" in run("xdp-loader status eth0").stdout
         run("xdp-filter unload eth0")
@@ -139,5 +143,11 @@ def main(shared):
     print("VLAN on virtio: good")
 
 
+def main(how, *builds):
+    far = wire()
+    for build in builds:
+        relay(far, os.path.join(HERE, "../..", build), how == "dispatcher")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:] == ["dispatcher"])
+    main(*sys.argv[1:])

@@ -1,38 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian's kernels 6.1 and 6.12: the program loads, passes its tests, and forwards on virtio with real VLANs."""
-import os
+import functools
 import re
 
 import pytest
 
+import builds
 import vm
+from builds import BUILD, ROOT, TREE  # noqa: F401
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
-PROGRAMS = ("navalisd", "navalisctl", "tests/bpf/runner", "tests/bpf/stress")
-TREE = [(os.path.join(ROOT, d), d) for d in ("tests/bpf", "tests/pkts", "tests/netns", "tests/vm", "tests/conftest.py", "include")] + \
-       [(os.path.join(BUILD, p), "build/" + p) for p in PROGRAMS]
+SUITE = "echo suite; B=%s STRESS_S=3 STRESS_LOOKS=1 /usr/bin/python3 -m pytest -q -s --color=no -p no:cacheprovider tests/bpf\n"
+VIRTIO = "/usr/bin/python3 tests/vm/inside_kernel.py %s %s\n"
+
+
+@functools.lru_cache
+def suites(kernel):
+    """What the tests say of the program from each compiler: in one machine, to start it once."""
+    script = "uname -r\n" + "".join(SUITE % builds.FOLDERS[c] for c in builds.builds())
+    release, *said = vm.run(kernel, script, builds.tree()).text.split("suite\n")
+    return release.strip(), dict(zip(builds.builds(), said))
 
 
 @pytest.mark.parametrize("kernel", vm.KERNELS)
-def test_the_xdp_program_passes_its_tests(machines, kernel):
-    r = machines.run(kernel, "uname -r; STRESS_S=3 STRESS_LOOKS=1 /usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/bpf\n", TREE)
-    assert r.code == 0, r.text
-    passed, failed, skipped = map(int, re.findall(r"(\d+) passed, (\d+) failed, (\d+) skipped", r.text)[-1])
-    print("\n%s: %d passed, %d skipped" % (r.text.splitlines()[0], passed, skipped))
-    assert passed > 150 and failed == 0
+@pytest.mark.parametrize("compiler", builds.FOLDERS)
+def test_the_xdp_program_passes_its_tests(machines, kernel, compiler):
+    if compiler not in builds.builds():
+        pytest.skip("%s is not installed (scripts/setup)" % compiler)
+    release, said = suites(kernel)
+    text = said[compiler]
+    passed, failed, skipped = map(int, re.findall(r"(\d+) passed, (\d+) failed, (\d+) skipped", text)[-1])
+    print("\n%s, clang %s: %d passed, %d skipped" % (release, builds.version(builds.builds()[compiler]), passed, skipped))
+    assert passed > 150 and failed == 0, text
 
 
 @pytest.mark.parametrize("kernel", vm.KERNELS)
 def test_native_xdp_on_virtio_with_vlan_interfaces(machines, kernel):
-    r = machines.run(kernel, "/usr/bin/python3 tests/vm/inside_kernel.py\n", TREE)
-    assert r.code == 0 and "VLAN on virtio: good" in r.text, r.text
+    """One compiler's program after the other's."""
+    folders = [builds.FOLDERS[c] for c in builds.builds()]
+    r = machines.run(kernel, VIRTIO % ("alone", " ".join(folders)), builds.tree())
+    assert r.code == 0 and r.text.count("VLAN on virtio: good") == len(folders), r.text
 
 
 def test_behind_the_dispatcher_of_libxdp(machines):
-    """Beside another program of the dispatcher's, on 6.1."""
-    r = machines.run("6.1", "/usr/bin/python3 tests/vm/inside_kernel.py dispatcher\n", TREE)
-    assert r.code == 0 and "VLAN on virtio: good" in r.text, r.text
+    """Beside another program of the dispatcher's, on 6.1; one compiler's program after the other's."""
+    folders = [builds.FOLDERS[c] for c in builds.builds()]
+    r = machines.run("6.1", VIRTIO % ("dispatcher", " ".join(folders)), builds.tree())
+    assert r.code == 0 and r.text.count("VLAN on virtio: good") == len(folders), r.text
 
 
 NO_DISPATCHER = """set -e

@@ -170,10 +170,11 @@ class Result:
         self.console, self.text, self.code = console, text, code
 
 
-def run(kernel, script, files=(), systemd=False, timeout=300, memory=1024):
+def run(kernel, script, files=(), systemd=False, timeout=300, memory=1024, icount=False):
     """
     Boots, runs the script in a folder with these files ((path here, name there)…; folders with all
     that is in them), and returns what it printed and its exit code. No accelerator: seconds are long.
+    With icount it has one CPU, and a nanosecond of its clock is an instruction that it has executed.
     """
     prepare()
     with tempfile.TemporaryDirectory(prefix="navalis-vm-") as tmp:
@@ -184,7 +185,8 @@ def run(kernel, script, files=(), systemd=False, timeout=300, memory=1024):
             info = tarfile.TarInfo("script")
             info.size = len(script.encode())
             tar.addfile(info, io.BytesIO(script.encode()))
-        cmd = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(memory), "-display", "none",
+        cmd = ["qemu-system-x86_64", "-accel", "tcg" if icount else "tcg,thread=multi", "-cpu", "max",
+               "-smp", "1" if icount else "2", "-m", str(memory), "-display", "none",
                "-monitor", "none", "-serial", "stdio", "-no-reboot", "-kernel", HOME + "/vmlinuz-" + kernel,
                "-initrd", HOME + "/initrd-" + kernel,
                "-append", "console=ttyS0 quiet panic=-1 mitigations=off net.ifnames=0 boot=" +
@@ -194,6 +196,7 @@ def run(kernel, script, files=(), systemd=False, timeout=300, memory=1024):
         for i in range(2):
             cmd += ["-netdev", "hubport,id=n%d,hubid=0" % i, "-device",
                     "virtio-net-pci,netdev=n%d,mac=02:00:00:00:00:0%d,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off" % (i, i)]
+        cmd += ["-icount", "shift=0,sleep=off"] if icount else []
         p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             console = p.communicate(timeout=timeout)[0].decode(errors="replace").replace("\r", "")
