@@ -46,7 +46,7 @@ def longest_answer_ms(output):
 
 
 def test_a_million_clients_are_taken_over_within_a_second_and_listed_in_constant_memory(lab):
-    with Navalis(lab, "native", "max_clients = %d" % MILLION, instance="nvs1%d" % os.getpid()) as relay:
+    with Navalis(lab, "native", "max_clients = %d" % MILLION, instance="nvsm%d" % os.getpid()) as relay:
         relay.stop()
         assert fill(relay, MILLION)["new"] == MILLION
         begin = time.monotonic()
@@ -69,7 +69,7 @@ def test_a_million_clients_are_taken_over_within_a_second_and_listed_in_constant
 @contextlib.contextmanager
 def four_millions(lab, age=0):
     """Scheduled before all others that run here, for the sake of its clock; with room for 64 more."""
-    with Navalis(lab, "off", "max_clients = %d" % MOST, instance="nvs4%d" % os.getpid()) as relay:
+    with Navalis(lab, "off", "max_clients = %d" % MOST, instance="nvsf%d" % os.getpid()) as relay:
         relay.stop()
         relay.filled = fill(relay, MOST - 64, age)
         relay.wrap = ["chrt", "-f", "1"]
