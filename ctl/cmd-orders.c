@@ -8,7 +8,7 @@
 #include "ctl.h"
 
 #define PATIENCE_S 5
-#define RELOAD_S 30 /* the verifier reads a program, and drivers take their time to swap it in */
+#define ORDER_S 30 /* all clients are looked at, after other orders; the verifier reads a program, drivers swap it in */
 
 static struct json_object *get(struct json_object *o, const char *name)
 {
@@ -26,7 +26,7 @@ int cmd_reload(struct ctl *c)
 
 	if (c->argc)
 		return ctl_fail(c, EXIT_USAGE, "reload takes nothing, not «%s»", c->argv[0]);
-	code = control_order(c, control_request("reload"), RELOAD_S, members, &result);
+	code = control_order(c, control_request("reload"), ORDER_S, members, &result);
 	if (code)
 		return code;
 	if (c->json)
@@ -81,7 +81,7 @@ int cmd_flush(struct ctl *c)
 		return ctl_fail(c, EXIT_USAGE,
 				"flush wants a filter (--server, --address, --client), or --all");
 	}
-	code = control_order(c, request, PATIENCE_S, members, &result);
+	code = control_order(c, request, ORDER_S, members, &result);
 	if (code)
 		return code;
 	if (c->json)

@@ -11,6 +11,7 @@
 /* Looked at in one step of housekeeping: some 10 us each, when there is nothing to do. */
 #define BUCKETS_A_STEP 256
 #define REMAPPED_A_STEP 8 /* two system calls each: */
+#define SETTLED_ONE_OF 16 /* buckets in each sweep: clients stay for minutes */
 #define SLOWER 4          /* so a sweep of all takes so many times longer */
 
 struct relay {
@@ -27,6 +28,7 @@ struct relay {
 	bool behind_nat;
 
 	__u32 sweep, sweep_left;  /* next bucket; how many more in this round */
+	__u32 turn;               /* which of SETTLED_ONE_OF buckets are settled */
 	struct in6_addr remap_at; /* the same for remapped clients: the last one looked at */
 	__u32 remap_left;
 	struct relay_walk *walk;  /* the one that is under way, or was last */
@@ -761,7 +763,12 @@ bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
 		/* the same bucket again after a hit: it may hold another */
 		if (sweep_bucket(r, &r->table->bucket[r->sweep], now, out))
 			return true;
-		r->sweep = r->sweep + 1 < r->table->buckets ? r->sweep + 1 : 0;
+		if (r->sweep % SETTLED_ONE_OF == r->turn)
+			table_settle(r->table, &r->table->bucket[r->sweep]);
+		if (++r->sweep == r->table->buckets) {
+			r->sweep = 0;
+			r->turn = (r->turn + 1) % SETTLED_ONE_OF;
+		}
 		r->sweep_left--;
 	}
 	for (int i = 0; !r->sweep_left && r->remap_left && i < REMAPPED_A_STEP; i++)

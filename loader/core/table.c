@@ -63,6 +63,13 @@ static void move(struct table *t, struct client *from, struct client *to)
 	table_stamp(to, __atomic_load_n(&from->stamp, __ATOMIC_RELAXED));
 }
 
+static void move_or_let_go(struct table *t, struct client *from, struct client *to)
+{
+	__atomic_add_fetch(&t->moves, 1, __ATOMIC_SEQ_CST);
+	if (!t->leaves || !t->leaves(t->data, from))
+		move(t, from, to);
+}
+
 /*
  * Frees a slot of b by moving clients to their other bucket. A random walk forward only notes the
  * path; the moves then run from its end back, so that nobody is ever without a place.
@@ -87,9 +94,7 @@ static struct client *make_room(struct table *t, struct bucket *b)
 		b = other_bucket(t, c, b);
 	}
 	while (n--) {
-		__atomic_add_fetch(&t->moves, 1, __ATOMIC_SEQ_CST);
-		if (!t->leaves || !t->leaves(t->data, path[n]))
-			move(t, path[n], hole);
+		move_or_let_go(t, path[n], hole);
 		hole = path[n];
 	}
 	return hole;
@@ -152,6 +157,17 @@ int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct c
 	t->n++;
 	*ret = c;
 	return 0;
+}
+
+void table_settle(struct table *t, struct bucket *b)
+{
+	for (struct client *c = b->client; c < b->client + BUCKET_CLIENTS; c++) {
+		struct bucket *first = c->id ? bucket_at(t, c->id, c->server, 0) : b;
+		struct client *hole = first == b ? NULL : free_slot(first);
+
+		if (hole)
+			move_or_let_go(t, c, hole);
+	}
 }
 
 void table_remove(struct table *t, struct client *c)

@@ -42,6 +42,13 @@ int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct c
 
 struct proof *table_proof(const struct table *t, const struct client *c);
 
+/*
+ * Brings home those clients of a bucket for whom it is the second one, where the first has room by
+ * now. XDP looks there first: without this a quarter of all would cost it a cache miss more after
+ * some time of coming and going, with it some tenth.
+ */
+void table_settle(struct table *t, struct bucket *b);
+
 void table_remove(struct table *t, struct client *c);
 
 /* The client was heard at that time; a later stamp stays. */

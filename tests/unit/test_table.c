@@ -104,6 +104,43 @@ static void proofs_move_with_their_clients(void **st)
 	table_release(&t);
 }
 
+static __u32 guests(const struct table *t)
+{
+	__u32 n = 0;
+
+	for (__u32 b = 0; b < t->buckets; b++)
+		for (int k = 0; k < BUCKET_CLIENTS; k++) {
+			const struct client *c = &memory[b].client[k];
+
+			n += c->id && table_place(table_hash(&seed, c->id, c->server), 0, t->buckets) != b;
+		}
+	return n;
+}
+
+static void guests_go_home_when_there_is_room(void **st)
+{
+	__u32 n = BUCKETS * BUCKET_CLIENTS * 2 / 3, before;
+	struct table t;
+
+	(void)st;
+	memset(memory, 0, sizeof(memory));
+	assert_int_equal(table_init(&t, memory, BUCKETS, &seed, n, 0), 0);
+	fill(&t, n);
+	for (__u32 i = 1; i <= n; i += 3)
+		table_remove(&t, table_find(&t, id_of(i), i & 3));
+	before = guests(&t);
+	for (__u32 b = 0; b < BUCKETS; b++)
+		table_settle(&t, &memory[b]);
+	assert_true(before > n / 20 && guests(&t) < before / 2);
+	for (__u32 i = 1; i <= n; i++) {
+		const struct client *c = table_find(&t, id_of(i), i & 3);
+
+		assert_int_equal(!c, i % 3 == 1);
+		assert_true(!c || c->stamp == stamp_of(i));
+	}
+	table_release(&t);
+}
+
 static void nothing_puts_back_an_older_time(void **st)
 {
 	struct client c = { .id = 1, .stamp = stamp_of(5) };
@@ -182,6 +219,7 @@ int main(void)
 		cmocka_unit_test(holds_what_was_inserted_at_80_percent),
 		cmocka_unit_test(a_restart_finds_everything_and_clears_half_a_move),
 		cmocka_unit_test(proofs_move_with_their_clients),
+		cmocka_unit_test(guests_go_home_when_there_is_room),
 		cmocka_unit_test(nothing_puts_back_an_older_time),
 		cmocka_unit_test(nobody_is_missed_while_clients_move),
 	};
