@@ -144,6 +144,7 @@ INSTALLED = sbin/navalisd:0755:$(B)/navalisd bin/navalisctl:0755:$(B)/navalisctl
 	share/man/man8/navalisd.8:0644:$(B)/loader/man/navalisd.8 \
 	share/man/man5/navalis.conf.5:0644:$(B)/loader/man/navalis.conf.5 \
 	share/man/man8/navalisctl.8:0644:$(B)/ctl/man/navalisctl.8 \
+	share/man/man7/navalis-speed.7:0644:$(B)/loader/man/navalis-speed.7 \
 	share/bash-completion/completions/navalisctl:0644:$(B)/ctl/completion/navalisctl \
 	share/doc/navalis/navalis.conf.sample:0644:$(B)/navalis.conf.sample \
 	share/doc/navalis/README.md:0644:README.md \

@@ -11,7 +11,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 B = os.environ.get("B", "build")
 BUILD = os.path.join(ROOT, B)
-PAGES = {"navalisd.8": "loader/man", "navalis.conf.5": "loader/man", "navalisctl.8": "ctl/man"}
+PAGES = {"navalisd.8": "loader/man", "navalis.conf.5": "loader/man", "navalis-speed.7": "loader/man", "navalisctl.8": "ctl/man"}
 
 sys.path.insert(0, os.path.join(ROOT, "tests/netns"))
 from lab import missing  # noqa: E402
@@ -32,7 +32,7 @@ def rendered(page):
 def test_man_page_has_no_fault(page):
     p = subprocess.run(["mandoc", "-Tlint", "-W", "warning", os.path.join(BUILD, PAGES[page], page)], capture_output=True, text=True)
     assert (p.returncode, p.stdout) == (0, "")
-    assert "@" not in re.sub(r"navalisd@INSTANCE", "", rendered(page))
+    assert not re.search("@[A-Z_]+@", rendered(page))  # nothing that ought to have been filled in
 
 
 def test_every_key_reason_and_verb_is_in_its_page():
@@ -74,6 +74,46 @@ def test_every_error_in_the_page_is_one_that_the_daemon_says():
             with open(os.path.join(folder, name)) as f:
                 said += re.sub(r'"\s*"', "", f.read())
     assert len(told) > 15 and [t for t in told if t not in said] == []
+
+
+def source(page):
+    with open(os.path.join(BUILD, PAGES[page], page)) as f:
+        return f.read()
+
+
+def test_the_guide_to_speed_names_what_there_is():
+    page = source("navalis-speed.7")
+    words = set(re.findall(r"\bCm ([a-z_]+)", page))
+    assert len(words) >= 9 and words <= {k["name"] for k in generate.keys()} | {v["name"] for v in generate.verbs()}
+    reasons = set(re.findall(r"\b[A-Z]+_[A-Z0-9_]+\b", page))
+    assert len(reasons) > 15 and reasons <= {r["name"] for r in generate.reasons()}
+    with open(os.path.join(ROOT, "ctl/cmd-status.c")) as f:
+        status = f.read()
+    lines = re.findall(r"^\.It Dq (.*)", page, re.M)
+    assert len(lines) == 8 and [l for l in lines if not re.search(r'(printf|puts)\("%s\b' % l, status)] == []
+    for text in ("for lack of native mode", "DOES NOT BALANCE"):
+        assert ".Ql %s\n" % text in page and text in status
+
+
+def test_the_guide_to_speed_can_count():
+    """The wire, and the memory of the table: that is the layout's, and no matter of the machine."""
+    page = source("navalis-speed.7")
+    rows = [[float(x) for x in m] for m in re.findall(r"^\.It (\d+) Ta (\d+) Ta ([\d.]+)$", page, re.M)]
+    assert len(rows) == 5 and rows[-1][0] == 1280
+    for inner, wire, mpps in rows:
+        assert wire == inner + 14 + 20 + 8 + 4 + 20 and mpps == round(1e4 / (8 * wire), 2)
+    tables = [[int(x.replace(",", "")) for x in m] for m in re.findall(r'^\.It "([\d,]+)" Ta (\d+) Ta (\d+)$', page, re.M)]
+    assert len(tables) == 3
+    for clients, kernel, _ in tables:  # 64 bytes for 8 / 3 clients, and some for those behind symmetric NATs
+        assert 24e-6 * clients <= kernel <= 26.5e-6 * clients + 1
+    assert "35 bytes each" in next(k["text"] for k in generate.keys() if k["name"] == "max_clients") and "takes 35 bytes" in page
+
+
+def test_pages_name_pages_that_there_are():
+    named = {p: set(re.findall(r"^\.Xr (navalis\S*) (\d)", source(p), re.M)) for p in PAGES}
+    all_pages = {tuple(p.rsplit(".", 1)) for p in PAGES}
+    for page, others in named.items():
+        assert all_pages - {tuple(page.rsplit(".", 1))} == others - {tuple(page.rsplit(".", 1))}, page
 
 
 def test_keys_that_a_reload_cannot_change_are_listed():
@@ -164,6 +204,7 @@ def test_install_and_uninstall(tmp_path):
     make(dest, "install")
     got = files(dest)
     for f in ("usr/sbin/navalisd", "usr/bin/navalisctl", "usr/share/man/man8/navalisd.8", "usr/share/man/man5/navalis.conf.5",
+              "usr/share/man/man7/navalis-speed.7", "usr/share/man/man8/navalisctl.8",
               "usr/share/bash-completion/completions/navalisctl", "usr/lib/systemd/system/navalisd.service",
               "usr/lib/systemd/system/navalisd@.service", "usr/lib/sysusers.d/navalis.conf", "etc/navalis/navalis.conf"):
         assert f in got, f
