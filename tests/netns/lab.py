@@ -39,7 +39,7 @@ def fresh_native():
     return "2a00:f::%x:%x" % (os.getpid() & 0xFFFF, next(_fresh))
 
 
-def wait_for(what, condition, seconds=10.0):
+def wait_for(what, condition, seconds=10.0, pause=0.02):
     """Waits until condition() is true, and returns its value."""
     end = time.monotonic() + seconds
     while True:
@@ -48,7 +48,7 @@ def wait_for(what, condition, seconds=10.0):
             return value
         if time.monotonic() > end:
             raise TimeoutError("%s: not within %g s" % (what, seconds))
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 class Ns:
