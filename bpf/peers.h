@@ -42,9 +42,9 @@ __attribute__((noinline)) __u64 table_search(__u64 id, __be32 server)
 {
 	const __u64 hash = table_hash(&cfg.seed, id, server);
 
-	/* both buckets again: it may have moved there and back */
-	for (int turn = 0; turn < 4; turn++) {
-		__u32 n = table_place(hash, turn & 1, cfg.buckets);
+	/* all of them again: it may have moved there and back */
+	for (int turn = 0; turn < 2 * TABLE_PLACES; turn++) {
+		__u32 n = table_place(hash, turn % TABLE_PLACES, cfg.buckets);
 		struct bucket *b = bpf_map_lookup_elem(&clients, &n);
 		struct client *c = b ? bucket_find(b, id, server) : NULL;
 
@@ -63,13 +63,14 @@ static __always_inline bool table_found(struct peer *p, __u64 id, __be32 server)
 	return b && peer_is_at(p, &b->client[(slot - 1) % BUCKET_CLIENTS], id, server);
 }
 
-/* Two cache lines at most: 15 ns for few clients, 160 for a million, a third of a hash map's cost. */
+/* One cache line, or two side by side, nearly always: a third of a hash map's cost with a million clients. */
 static __always_inline bool table_look(struct peer *p, __u64 id, __be32 server)
 {
 	const __u64 hash = table_hash(&cfg.seed, id, server);
 
 	/* the second search: it may move between the first one and the look at what that found */
 	return table_guess(p, hash, 0, id, server) || table_guess(p, hash, 1, id, server) ||
+	       table_guess(p, hash, 2, id, server) ||
 	       table_found(p, id, server) || table_found(p, id, server);
 }
 

@@ -225,8 +225,8 @@ static void look_up(struct listing *l)
 	struct in6_addr addr;
 	struct remapped r;
 
-	for (int i = 0; i < 4; i++) {
-		const struct bucket *b = &l->maps->clients[table_place(h, i % 2, l->maps->meta.buckets)];
+	for (int i = 0; i < 2 * TABLE_PLACES; i++) {
+		const struct bucket *b = &l->maps->clients[table_place(h, i % TABLE_PLACES, l->maps->meta.buckets)];
 
 		for (int k = 0; k < BUCKET_CLIENTS; k++)
 			if (read_slot(&b->client[k], &addr, &stamp) && in6_equal(&addr, &l->client)) {

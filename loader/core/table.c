@@ -11,12 +11,18 @@ static struct bucket *bucket_at(const struct table *t, __u64 id, __be32 server, 
 	return &t->bucket[table_place(table_hash(&t->seed, id, server), which, t->buckets)];
 }
 
-static struct bucket *other_bucket(const struct table *t, const struct client *c,
-				   const struct bucket *b)
+static __u32 random_of(struct table *t, __u32 n)
 {
-	struct bucket *first = bucket_at(t, c->id, c->server, 0);
+	t->random = t->random * 1664525 + 1013904223;
+	return (__u32)((__u64)t->random * n >> 32);
+}
 
-	return first == b ? bucket_at(t, c->id, c->server, 1) : first;
+/* From home, or beside it, to the far one: a walk that stays between two buckets soon ends. And back. */
+static struct bucket *other_bucket(struct table *t, const struct client *c, const struct bucket *b)
+{
+	struct bucket *far = bucket_at(t, c->id, c->server, 2);
+
+	return b == far ? bucket_at(t, c->id, c->server, (int)random_of(t, 2)) : far;
 }
 
 static struct client *free_slot(struct bucket *b)
@@ -71,7 +77,7 @@ static void move_or_let_go(struct table *t, struct client *from, struct client *
 }
 
 /*
- * Frees a slot of b by moving clients to their other bucket. A random walk forward only notes the
+ * Frees a slot of b by moving clients to others of their buckets. A random walk forward only notes the
  * path; the moves then run from its end back, so that nobody is ever without a place.
  */
 static struct client *make_room(struct table *t, struct bucket *b)
@@ -84,8 +90,7 @@ static struct client *make_room(struct table *t, struct bucket *b)
 
 		if (n == MOVES)
 			return NULL;
-		t->random = t->random * 1664525 + 1013904223;
-		c = &b->client[t->random >> 30];
+		c = &b->client[random_of(t, BUCKET_CLIENTS)];
 		/* a walk that comes back to a slot would move it twice: give that walk up */
 		for (int i = 0; i < n; i++)
 			if (path[i] == c)
@@ -129,14 +134,16 @@ void table_release(struct table *t)
 
 struct client *table_find(const struct table *t, __u64 id, __be32 server)
 {
-	struct client *c = bucket_find(bucket_at(t, id, server, 0), id, server);
+	const __u64 hash = table_hash(&t->seed, id, server);
+	struct client *c = NULL;
 
-	return c ? c : bucket_find(bucket_at(t, id, server, 1), id, server);
+	for (int which = 0; !c && which < TABLE_PLACES; which++)
+		c = bucket_find(&t->bucket[table_place(hash, which, t->buckets)], id, server);
+	return c;
 }
 
 int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct client **ret)
 {
-	struct bucket *first = bucket_at(t, id, server, 0), *second = bucket_at(t, id, server, 1);
 	struct client *c = table_find(t, id, server);
 
 	if (c) {
@@ -146,11 +153,10 @@ int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct c
 	}
 	if (t->n >= t->max)
 		return -ENOSPC;
-	c = free_slot(first);
-	if (!c)
-		c = free_slot(second);
+	for (int which = 0; !c && which < TABLE_PLACES; which++)
+		c = free_slot(bucket_at(t, id, server, which));
 	for (int tries = 0; !c && tries < 8; tries++)
-		c = make_room(t, tries & 1 ? second : first);
+		c = make_room(t, bucket_at(t, id, server, tries % TABLE_PLACES));
 	if (!c)
 		return -ENOSPC;
 	publish(c, id, server, stamp);
@@ -162,9 +168,15 @@ int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct c
 void table_settle(struct table *t, struct bucket *b)
 {
 	for (struct client *c = b->client; c < b->client + BUCKET_CLIENTS; c++) {
-		struct bucket *first = c->id ? bucket_at(t, c->id, c->server, 0) : b;
-		struct client *hole = first == b ? NULL : free_slot(first);
+		struct client *hole = NULL;
 
+		for (int which = 0; c->id && !hole && which < TABLE_PLACES; which++) {
+			struct bucket *better = bucket_at(t, c->id, c->server, which);
+
+			if (better == b)
+				break;
+			hole = free_slot(better);
+		}
 		if (hole)
 			move_or_let_go(t, c, hole);
 	}

@@ -24,7 +24,7 @@ struct table {
 
 /*
  * Takes over what the memory holds already, and counts it. A client whose move was cut short by the
- * end of an earlier writer stands in both of its buckets: the second copy is cleared. Proofs of an
+ * end of an earlier writer stands in two of its buckets: the second copy is cleared. Proofs of an
  * earlier writer are not known: all count as given now. Returns 0 or -ENOMEM.
  */
 int table_init(struct table *t, struct bucket *memory, __u32 buckets, const struct table_seed *seed,
@@ -43,9 +43,8 @@ int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct c
 struct proof *table_proof(const struct table *t, const struct client *c);
 
 /*
- * Brings home those clients of a bucket for whom it is the second one, where the first has room by
- * now. XDP looks there first: without this a quarter of all would cost it a cache miss more after
- * some time of coming and going, with it some tenth.
+ * Brings those clients of a bucket home, or nearer to it, for whom there is room by now. XDP looks
+ * there first: after some time of coming and going many would cost it a cache miss more.
  */
 void table_settle(struct table *t, struct bucket *b);
 

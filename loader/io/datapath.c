@@ -112,14 +112,13 @@ static int read_clock(struct navalis_bpf *skel, struct nav_clock *clock)
 }
 
 /*
- * Two of three slots taken when it is full: one of ten clients is then in its second bucket, a cache
- * miss more for each of its packets, and of 4 M clients the table is 100 MB. Half would be 4 % and
- * 134 MB, three quarters 14 % and 90 MB. Inserts take as long up to 90 %, and do not fail before
- * 96 %; in a table of a few clients chance may crowd them, hence the handful of buckets.
+ * Two of three slots taken when it is full: one of ten clients is then beside its home or far from it,
+ * and of 4 M clients the table is 100 MB. Half would be 4 % and 134 MB, three quarters 14 % and 90 MB.
+ * In a table of a few clients chance may crowd them, hence the handful of buckets.
  */
 static __u32 buckets_for(__u32 clients)
 {
-	return (__u32)((__u64)clients * 3 / 8) + 16;
+	return ((__u32)((__u64)clients * 3 / 8) + 16) & ~1U;
 }
 
 int datapath_load_error(int err, struct error *e)

@@ -5,7 +5,7 @@
  *
  *   fill INSTANCE N [AGE]      clients 0 to N - 1 (clients.h), heard of AGE seconds ago; -AGE: in AGE seconds
  *
- * Prints {"clients": in the table now, "new", "ns_each": of an insert, "second_percent": in their second bucket}.
+ * Prints {"clients": in the table now, "new", "ns_each": of an insert, "beside_percent": beside their home, "far_percent": in their far bucket}.
  */
 #include <bpf/bpf.h>
 #include <stdio.h>
@@ -33,7 +33,8 @@ static int open_map(const char *instance, const char *name)
 	return bpf_obj_get(path);
 }
 
-static double second_percent(const struct table *t)
+/* Of all clients, those in the bucket which of theirs. */
+static double percent_in(const struct table *t, int which)
 {
 	__u64 n = 0;
 
@@ -41,7 +42,9 @@ static double second_percent(const struct table *t)
 		for (int k = 0; k < BUCKET_CLIENTS; k++) {
 			const struct client *c = &t->bucket[b].client[k];
 
-			n += c->id && table_place(table_hash(&t->seed, c->id, c->server), 0, t->buckets) != b;
+			const __u64 hash = table_hash(&t->seed, c->id, c->server);
+
+			n += c->id && table_place(hash, which, t->buckets) == b && table_place(hash, 0, t->buckets) != b;
 		}
 	return t->n ? 100.0 * (double)n / t->n : 0;
 }
@@ -81,7 +84,7 @@ int main(int argc, char **argv)
 		}
 	}
 	took = ns_now() - start;
-	printf("{\"clients\":%u,\"new\":%u,\"ns_each\":%.1f,\"second_percent\":%.2f}\n", table.n, table.n - was,
-	       n ? (double)took / n : 0, second_percent(&table));
+	printf("{\"clients\":%u,\"new\":%u,\"ns_each\":%.1f,\"beside_percent\":%.2f,\"far_percent\":%.2f}\n", table.n, table.n - was,
+	       n ? (double)took / n : 0, percent_in(&table, 1), percent_in(&table, 2));
 	return 0;
 }

@@ -46,7 +46,8 @@ def table(out):
     if "scale" in out:
         lines.append("")
         add("scale", *(format(int(n), ",") for n in out["scale"]))
-        for key, name, form in (("insert_ns", "insert, ns", "%.0f"), ("second_percent", "in their second bucket, %", "%.1f"),
+        for key, name, form in (("insert_ns", "insert, ns", "%.0f"), ("beside_percent", "beside their home, %", "%.1f"),
+                                ("far_percent", "in their far bucket, %", "%.1f"),
                                 ("restart_s", "restart until ready, s", "%.2f"), ("dump_s", "clients --json, s", "%.1f"),
                                 ("dump_kb", "its own memory, kB", "%d"), ("expiry_s", "expiry of all at once, s", "%.1f"),
                                 ("hold_ms", "longest hold of the loop meanwhile, ms", "%.1f"),

@@ -188,7 +188,7 @@ static __u32 stamp_of_standing(__u32 i)
 	const __u64 hash = table_hash(&table.seed, id, server);
 
 	for (int turn = 0;; turn++) {
-		struct bucket *b = &memory[table_place(hash, turn & 1, table.buckets)];
+		struct bucket *b = &memory[table_place(hash, turn % TABLE_PLACES, table.buckets)];
 		struct client *c = bucket_find(b, id, server);
 		__u32 stamp = c ? __atomic_load_n(&c->stamp, __ATOMIC_ACQUIRE) : 0;
 

@@ -82,9 +82,11 @@ def test_rfc4380_5_2_4_valid_for_30_s(x, age, known):
         x.expect(frame(), PASS, "UNPROVEN_IN")
 
 
-def test_found_in_the_second_bucket_and_in_the_last_place(x):
+@pytest.mark.parametrize("which", (0, 1, 2))
+@pytest.mark.parametrize("place", (0, 3))
+def test_found_in_each_of_its_buckets(x, which, place):
     other = address(SERVER, "8.0.9.10", 5)
-    x.add(other, which=1, place=3)
+    x.add(other, which=which, place=place)
     x.expect(frame(inner(src=other), ip=dict(src="8.0.9.10"), udp=dict(sport=5)), REDIRECT, "DECAP")
 
 

@@ -17,7 +17,7 @@ GATEWAY4, GATEWAY6 = "8.0.2.254", "2a00:1::2"
 MACS = {"v4": "02:00:00:00:00:04", "v6": "02:00:00:00:00:06", "gw4": "02:00:00:00:01:04", "gw6": "02:00:00:00:01:06"}
 KEYS = (bytes(range(16)), bytes(range(16, 32)))
 SEED = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
-BUCKETS = 61
+BUCKETS = 62
 SHIFT = 6  # coarse units of 64 ticks
 LIFE, REPROOF = 117, 78
 NICS = 8
@@ -135,7 +135,7 @@ class Xdp:
         return cookie(KEYS, client, self.slot() - slots_ago)
 
     def add(self, client, age=0, which=0, place=0):
-        """Puts a proven client into its first or second bucket. Returns where."""
+        """Puts a proven client into one of its buckets. Returns where."""
         n = table_places(SEED, client, BUCKETS)[which]
         a, bucket = v6(client), bytearray(self.get("clients", n))
         bucket[place * 16:place * 16 + 16] = a[8:] + a[4:8] + struct.pack("<I", self.stamp(age))

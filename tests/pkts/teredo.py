@@ -66,7 +66,7 @@ def cookie(keys, client, slot, prefix="fe80::"):
 
 
 def table_places(seed, client, buckets):
-    """Its first and its second bucket."""
+    """Its home, the bucket beside it, and the far one."""
     a = v6(client)
     ident, = struct.unpack("<Q", a[8:])
     server, = struct.unpack("<I", a[4:8])
@@ -74,4 +74,5 @@ def table_places(seed, client, buckets):
     h ^= h >> 32
     h = h * seed[1] & M64
     h ^= h >> 32
-    return (h >> 32) * buckets >> 32, (h & 0xFFFFFFFF) * buckets >> 32
+    home = (h >> 32) * buckets >> 32
+    return home, home ^ 1, (h & 0xFFFFFFFF) * buckets >> 32

@@ -5,7 +5,7 @@
 #include "unit.h"
 #include "core/table.h"
 
-#define BUCKETS 4099
+#define BUCKETS 4098
 
 static const struct table_seed seed = { { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
 static struct bucket memory[BUCKETS];
@@ -175,8 +175,8 @@ static void *read_clients(void *data)
 		__u32 moves = __atomic_load_n(&t->moves, __ATOMIC_SEQ_CST);
 		struct client *c = NULL;
 
-		for (int turn = 0; turn < 4 && !c; turn++)
-			c = bucket_find(&memory[table_place(h, turn & 1, t->buckets)], id_of(i), i & 3);
+		for (int turn = 0; turn < 2 * TABLE_PLACES && !c; turn++)
+			c = bucket_find(&memory[table_place(h, turn % TABLE_PLACES, t->buckets)], id_of(i), i & 3);
 		if (!c && __atomic_load_n(&t->moves, __ATOMIC_SEQ_CST) == moves)
 			missed++;
 	}

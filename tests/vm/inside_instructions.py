@@ -18,7 +18,7 @@ from test_vlan import AD, Q, tagged  # noqa: E402
 from xdp import DROP, PASS, REDIRECT, REPROOF, SERVICE, Xdp  # noqa: E402
 
 SERVER, CLIENT = into.SERVER, into.TEREDO
-SECOND = address(SERVER, "8.0.9.10", 5)    # in its second bucket, and there in the last place
+AWAY = address(SERVER, "8.0.9.10", 5)      # in its far bucket, and there in the last place
 FAR = address(SERVER, "8.0.9.20", 7)       # behind a symmetric NAT
 BEHIND = address(SERVER, "8.44.0.2", 7)    # reached through two VLAN tags
 STRANGER = address(SERVER, "8.0.9.8", 9)
@@ -54,7 +54,7 @@ def sized(n):
 def paths(x):
     """Name: NIC, frame, verdict, reason, and what makes the table as it is to be before each run."""
     x.add(CLIENT)
-    x.add(SECOND, which=1, place=3)
+    x.add(AWAY, which=2, place=3)
     x.add(BEHIND, place=1)
     x.add_remapped(FAR, "8.0.9.21", 999)
     p = {}
@@ -62,7 +62,7 @@ def paths(x):
     p["decap, 1280 bytes"] = "v4", decap(sized(1280)), REDIRECT, "DECAP", None
     p["decap, Ethernet padding"] = "v4", decap(sized(64)) + b"pad", REDIRECT, "DECAP", None
     p["decap, stamp changes"] = "v4", decap(sized(64)), REDIRECT, "DECAP", lambda: x.add(CLIENT, age=2)
-    p["decap, second bucket"] = "v4", decap_from(SECOND, "8.0.9.10", 5), REDIRECT, "DECAP", None
+    p["decap, far bucket"] = "v4", decap_from(AWAY, "8.0.9.10", 5), REDIRECT, "DECAP", None
     p["decap, remapped"] = "v4", decap_from(FAR, "8.0.9.21", 999), REDIRECT, "DECAP", None
     p["decap, remapped, stamp changes"] = "v4", decap_from(FAR, "8.0.9.21", 999), REDIRECT, "DECAP", \
         lambda: x.add_remapped(FAR, "8.0.9.21", 999, age=2)
@@ -74,7 +74,7 @@ def paths(x):
     p["encap, 1280 bytes"] = "v6", out.frame(sized(1280)), REDIRECT, "ENCAP", None
     p["encap, Ethernet padding"] = "v6", out.frame(sized(64)) + b"pad", REDIRECT, "ENCAP", None
     p["encap, mark after silence"] = "v6", out.frame(sized(64)), REDIRECT, "ENCAP", lambda: x.add(CLIENT, age=REPROOF + 2)
-    p["encap, second bucket"] = "v6", out.frame(sized(64), dst=SECOND), REDIRECT, "ENCAP", None
+    p["encap, far bucket"] = "v6", out.frame(sized(64), dst=AWAY), REDIRECT, "ENCAP", None
     p["encap, remapped"] = "v6", out.frame(sized(64), dst=FAR), REDIRECT, "ENCAP", None
     p["encap, one tag comes off"] = "v6", tagged(out.frame(sized(64)), (Q, 6)), REDIRECT, "ENCAP", None
     p["encap, two tags go on"] = "v6", out.frame(sized(64), dst=BEHIND), REDIRECT, "ENCAP", None
