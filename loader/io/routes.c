@@ -123,7 +123,8 @@ void routes_hear(struct routes *r, const struct nlmsghdr *h, const __u32 *nics, 
 		    mnl_attr_get_payload_len(a) >= (rt->rtm_family == AF_INET ? 4 : 16))
 			dst = mnl_attr_get_payload(a);
 	new = &r->route[r->n++];
-	new->hop = simple(h, nics, n_nics, &hop) ? number_of(r, &hop) : 0;
+	new->above = table != RT_TABLE_MAIN;
+	new->hop = !new->above && simple(h, nics, n_nics, &hop) ? number_of(r, &hop) : 0;
 	set_prefix(new, rt->rtm_family, rt->rtm_dst_len, dst);
 }
 
