@@ -53,8 +53,8 @@ bool neigh_same(const struct nav_neigh *a, const struct nav_neigh *b);
 /* A route of a dump. nics: those that packets may leave by. */
 void routes_hear(struct routes *r, const struct nlmsghdr *h, const __u32 *nics, __u32 n_nics);
 
-/* After all of them: makes the regions. 0, or negative errno if the kernel does not tell its rules. */
-int routes_conclude(struct netlink *nl, __u8 family, struct routes *r);
+/* After all of them: makes the regions, unless reading them failed (err). 0 or negative errno. */
+int routes_conclude(struct netlink *nl, __u8 family, struct routes *r, int err);
 
 /* A notification, of whatever kind. */
 void gateways_hear(struct gateways *g, const struct nlmsghdr *h);

@@ -157,11 +157,12 @@ static int on_rule(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
-int routes_conclude(struct netlink *nl, __u8 family, struct routes *r)
+int routes_conclude(struct netlink *nl, __u8 family, struct routes *r, int err)
 {
 	bool rules = false;
-	int err = netlink_dump(nl, RTM_GETRULE, family, on_rule, &rules);
 
+	if (!err)
+		err = netlink_dump(nl, RTM_GETRULE, family, on_rule, &rules);
 	if (!err)
 		r->by = r->many || regions_of_routes(r->route, r->n, &r->regions) ? HOPS_MANY_ROUTES :
 			rules ? HOPS_RULES : HOPS_BY_ROUTE;
