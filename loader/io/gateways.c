@@ -93,7 +93,7 @@ static int on_route(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
-static __u64 now_ms(void)
+__u64 now_ms(void)
 {
 	struct timespec t;
 

@@ -48,6 +48,8 @@ int netlink_talk(struct netlink *nl, struct nlmsghdr *h, mnl_cb_t cb, void *data
 /* Everything of a type and an address family. */
 int netlink_dump(struct netlink *nl, __u16 type, __u8 family, mnl_cb_t cb, void *data);
 
+__u64 now_ms(void); /* CLOCK_MONOTONIC */
+
 bool neigh_same(const struct nav_neigh *a, const struct nav_neigh *b);
 
 /* A route of a dump. nics: those that packets may leave by. */
