@@ -211,7 +211,7 @@ static int look_at_family(struct netlink *nl, struct gateways *found, __u8 famil
 {
 	struct look look = { found, routes };
 
-	*routes = (struct routes){ .by = HOPS_UNKNOWN };
+	*routes = (struct routes){ .end_ms = UINT64_MAX };
 	return routes_conclude(nl, family, routes,
 			       netlink_dump(nl, RTM_GETROUTE, family, on_looked, &look));
 }

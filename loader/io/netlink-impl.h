@@ -28,6 +28,7 @@ struct routes {
 	bool many; /* more than there is room for */
 	struct nav_neigh hop[REGION_HOPS];
 	__u32 n_hops;
+	__u64 end_ms; /* when the first of them expires, of which the kernel says nothing for a while */
 	enum nav_hops by;
 	struct regions regions; /* if they are by route */
 };

@@ -226,6 +226,8 @@ enum nav_hops netlink_regions(const struct netlink *nl, enum region_family famil
 
 #define SETTLE_MS 100 /* by then it has happened: the kernel announces some changes before it makes them */
 
+static const __u8 families[REGION_FAMILIES] = { AF_INET, AF_INET6 };
+
 /*
  * Of one family, or of both. Whatever is notified is reason enough: with an address or a link routes
  * come and go that are not. Where there are too many routes, the next one does not make them few.
@@ -233,7 +235,6 @@ enum nav_hops netlink_regions(const struct netlink *nl, enum region_family famil
  */
 static void forget_routes(struct netlink *nl, __u8 family, bool is_route)
 {
-	static const __u8 families[REGION_FAMILIES] = { AF_INET, AF_INET6 };
 	const __u64 settled = now_ms() + SETTLE_MS;
 
 	for (int i = 0; i < REGION_FAMILIES; i++) {
@@ -248,12 +249,21 @@ static void forget_routes(struct netlink *nl, __u8 family, bool is_route)
 	}
 }
 
+/* A second early, for that is how often anybody asks. What a router has announced again goes on then. */
+static void forget_expiring(struct netlink *nl)
+{
+	for (int i = 0; i < REGION_FAMILIES; i++)
+		if (nl->routes[i].by == HOPS_BY_ROUTE && now_ms() + 1000 >= nl->routes[i].end_ms)
+			forget_routes(nl, families[i], true);
+}
+
 int netlink_drain(struct netlink *nl)
 {
 	__u8 buf[NETLINK_BUFFER * 4] __attribute__((aligned(NLMSG_ALIGNTO)));
 	int changed = 0, left;
 	ssize_t n;
 
+	forget_expiring(nl);
 	while ((n = mnl_socket_recvfrom(nl->watch, buf, sizeof(buf))) > 0) {
 		left = (int)n;
 		for (struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left);
