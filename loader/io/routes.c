@@ -136,7 +136,8 @@ void routes_hear(struct routes *r, const struct nlmsghdr *h, const __u32 *nics, 
 			dst = mnl_attr_get_payload(a);
 	new = &r->route[r->n++];
 	new->above = table != RT_TABLE_MAIN;
-	new->hop = !new->above && simple(h, nics, n_nics, &hop, &expires) && expires >= 0 ? number_of(r, &hop) : 0;
+	new->hop = !new->above && simple(h, nics, n_nics, &hop, &expires) && expires >= 0 ?
+			   number_of(r, &hop) : 0;
 	end = now_ms() + 10 * (__u64)expires;
 	if (new->hop && expires && end < r->end_ms)
 		r->end_ms = end;
