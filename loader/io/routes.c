@@ -181,7 +181,7 @@ int routes_conclude(struct netlink *nl, __u8 family, struct routes *r, int err)
 		err = netlink_dump(nl, RTM_GETRULE, family, on_rule, &rules);
 	if (!err)
 		r->by = r->many || regions_of_routes(r->route, r->n, &r->regions) ? HOPS_MANY_ROUTES :
-			rules ? HOPS_RULES : HOPS_BY_ROUTE;
+			rules ? HOPS_RULES : r->n_hops ? HOPS_BY_ROUTE : HOPS_NO_GATEWAY;
 	free(r->route);
 	r->route = NULL;
 	return err;
