@@ -2,7 +2,7 @@
 /*
  * navalisctl status. JSON: {"instance","daemon":{"alive","pid","version","for_ms","longest_us"},
  * "laboratory","service","service_here","config":{"for_ms","reloads","refused_ms" or null},"nics":[{"name","state",
- * "mode","shared","frags","strips_tags","prog_id","rx","verdicts","balanced"}…],"clients":{"live","aged",
+ * "mode","shared","frags","strips_tags","prog_id","rx","verdicts","balanced"}…],"next_hops":{"ipv4","ipv6"},"clients":{"live","aged",
  * "remapped","max"},"pending","silent","weak","queue_bytes","forwarded":{"xdp":{"decap","encap"},"daemon":{…}},
  * "slow_path":{"rx","verdicts","balanced"},"rates":{"decap","encap"},"drops":[{"reason","packets"}…]}
  */
@@ -112,6 +112,45 @@ static const char *nic_state(const struct nav_nic *nic)
 	return !nic->ifindex ? "gone" : nic->down ? "down" : "up";
 }
 
+/* How XDP knows next hops: by enum nav_hops, and when there is no daemon to follow the routes. */
+static const struct {
+	const char *name, *text;
+} hops_info[] = {
+	[HOPS_UNKNOWN] = { "changing", "for each destination (routes are changing)" },
+	[HOPS_BY_ROUTE] = { "route", "by route" },
+	[HOPS_RULES] = { "rules", "for each destination (policy routing rules)" },
+	[HOPS_MANY_ROUTES] = { "many_routes", "for each destination (too many routes)" },
+	[HOPS_NO_GATEWAY] = { "no_gateway", "for each destination (no route to a single gateway by these NICs)" },
+	{ "no_daemon", "for each destination (no daemon follows the routes)" },
+};
+
+#define HOPS_LAST (sizeof(hops_info) / sizeof(*hops_info) - 1)
+
+static __u32 hops_of(const struct maps *m, enum region_family family)
+{
+	const __u32 hops = m->daemon.hops[family];
+
+	return m->alive && hops < HOPS_LAST ? hops : HOPS_LAST;
+}
+
+static bool has_xdp(const struct nav_daemon *d)
+{
+	for (__u32 i = 0; i < d->n_nics; i++)
+		if (d->nic[i].mode != NAV_MODE_OFF)
+			return true;
+	return false;
+}
+
+static void print_hops(const struct maps *m)
+{
+	const __u32 ip4 = hops_of(m, REGIONS_IP4), ip6 = hops_of(m, REGIONS_IP6);
+
+	if (ip4 == ip6)
+		printf("next hops %s\n", hops_info[ip4].text);
+	else
+		printf("next hops IPv4 %s, IPv6 %s\n", hops_info[ip4].text, hops_info[ip6].text);
+}
+
 static struct json_object *pair(__u64 decap, __u64 encap)
 {
 	struct json_object *o = json_object_new_object();
@@ -168,6 +207,10 @@ static int print_json(const struct ctl *c, const struct maps *m, const struct lo
 		json_object_array_add(list, sub);
 	}
 	json_object_object_add(o, "nics", list);
+	sub = json_object_new_object();
+	json_object_object_add(sub, "ipv4", json_object_new_string(hops_info[hops_of(m, REGIONS_IP4)].name));
+	json_object_object_add(sub, "ipv6", json_object_new_string(hops_info[hops_of(m, REGIONS_IP6)].name));
+	json_object_object_add(o, "next_hops", sub);
 	sub = json_object_new_object();
 	json_object_object_add(sub, "live", json_object_new_int64(s->live));
 	json_object_object_add(sub, "aged", json_object_new_int64(s->aged));
@@ -243,6 +286,8 @@ static void print_text(const struct ctl *c, const struct maps *m, const struct l
 	       (double)d->longest_ns / 1e6);
 	for (__u32 i = 0; i < d->n_nics; i++)
 		print_nic(d, &d->nic[i]);
+	if (has_xdp(d))
+		print_hops(m);
 	printf("clients   %u live, %u aged, %u behind symmetric NATs; at most %u\n", s->live, s->aged,
 	       s->remapped, d->max_clients);
 	printf("pending   %u being punched to, %u silent, %u weak, %u bytes kept\n", d->pending, d->silent,

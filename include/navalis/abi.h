@@ -201,6 +201,7 @@ enum nav_hops {
 	HOPS_BY_ROUTE,
 	HOPS_RULES,       /* policy routing rules: one destination at a time */
 	HOPS_MANY_ROUTES, /* more than there is room for: the same */
+	HOPS_NO_GATEWAY,  /* no route leads to a single gateway by a NIC of ours: the same */
 };
 
 /* navalisd's figures, for navalisctl, which reads them also when it is dead. */

@@ -59,12 +59,16 @@ static int leave(struct nest *n, const struct region_route *next, struct regions
 static int enter(struct nest *n, const struct region_route *r, struct regions *ret)
 {
 	struct region_route *inmost = &n->open[n->depth - 1];
+	const bool above = inmost->above || r->above;
 
-	if (n->depth == 1 || inmost->key != r->key || inmost->len != r->len)
-		n->open[n->depth++] = *r;
-	else if (inmost->hop != r->hop)
+	if (n->depth == 1 || inmost->key != r->key || inmost->len != r->len) {
+		inmost = &n->open[n->depth++];
+		*inmost = *r;
+	}
+	inmost->above = above;
+	if (above || inmost->hop != r->hop)
 		inmost->hop = 0;
-	return begin(ret, r->key, n->open[n->depth - 1].hop);
+	return begin(ret, r->key, inmost->hop);
 }
 
 static void fill_blocks(struct regions *r)

@@ -267,6 +267,13 @@ static int open_maps(struct datapath *d, struct error *e)
 	return 0;
 }
 
+/* Of all routes. */
+static void take_word_back(struct datapath *d)
+{
+	for (int i = 0; d->routes && i < REGION_FAMILIES; i++)
+		__atomic_store_n(&d->routes[i].until, 0, __ATOMIC_RELEASE);
+}
+
 int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 {
 	struct datapath *d = calloc(1, sizeof(*d));
@@ -296,6 +303,8 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 		if (!d->buckets || !d->daemon || !d->routes)
 			err = error_set(e, -ENOMEM, "the table cannot be mapped: %s", strerror(errno));
 	}
+	if (!err) /* whoever gave his word there is dead */
+		take_word_back(d);
 	if (err) {
 		datapath_free(d);
 		return err;
@@ -310,6 +319,7 @@ struct datapath *datapath_free(struct datapath *d)
 		return NULL;
 	if (d->buckets)
 		munmap(d->buckets, (size_t)d->meta.buckets * sizeof(struct bucket));
+	take_word_back(d);
 	if (d->routes)
 		munmap(d->routes, (REGION_FAMILIES * sizeof(*d->routes) + 4095) & ~4095UL);
 	if (d->daemon)

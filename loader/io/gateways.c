@@ -93,7 +93,7 @@ static int on_route(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
-static __u64 now_ms(void)
+__u64 now_ms(void)
 {
 	struct timespec t;
 
@@ -210,11 +210,10 @@ static int on_looked(const struct nlmsghdr *h, void *data)
 static int look_at_family(struct netlink *nl, struct gateways *found, __u8 family, struct routes *routes)
 {
 	struct look look = { found, routes };
-	int err;
 
-	*routes = (struct routes){ .by = HOPS_UNKNOWN };
-	err = netlink_dump(nl, RTM_GETROUTE, family, on_looked, &look);
-	return routes_conclude(nl, family, routes) || err;
+	*routes = (struct routes){ .end_ms = UINT64_MAX };
+	return routes_conclude(nl, family, routes,
+			       netlink_dump(nl, RTM_GETROUTE, family, on_looked, &look));
 }
 
 /* If the kernel does not tell, the gateways that were known stay. */

@@ -28,6 +28,7 @@ struct routes {
 	bool many; /* more than there is room for */
 	struct nav_neigh hop[REGION_HOPS];
 	__u32 n_hops;
+	__u64 end_ms; /* when the first of them expires, of which the kernel says nothing for a while */
 	enum nav_hops by;
 	struct regions regions; /* if they are by route */
 };
@@ -48,13 +49,15 @@ int netlink_talk(struct netlink *nl, struct nlmsghdr *h, mnl_cb_t cb, void *data
 /* Everything of a type and an address family. */
 int netlink_dump(struct netlink *nl, __u16 type, __u8 family, mnl_cb_t cb, void *data);
 
+__u64 now_ms(void); /* CLOCK_MONOTONIC */
+
 bool neigh_same(const struct nav_neigh *a, const struct nav_neigh *b);
 
 /* A route of a dump. nics: those that packets may leave by. */
 void routes_hear(struct routes *r, const struct nlmsghdr *h, const __u32 *nics, __u32 n_nics);
 
-/* After all of them: makes the regions. 0, or negative errno if the kernel does not tell its rules. */
-int routes_conclude(struct netlink *nl, __u8 family, struct routes *r);
+/* After all of them: makes the regions, unless reading them failed (err). 0 or negative errno. */
+int routes_conclude(struct netlink *nl, __u8 family, struct routes *r, int err);
 
 /* A notification, of whatever kind. */
 void gateways_hear(struct gateways *g, const struct nlmsghdr *h);

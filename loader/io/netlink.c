@@ -224,17 +224,37 @@ enum nav_hops netlink_regions(const struct netlink *nl, enum region_family famil
 	return nl->routes[family].by;
 }
 
+#define SETTLE_MS 100 /* by then it has happened: the kernel announces some changes before it makes them */
+
+static const __u8 families[REGION_FAMILIES] = { AF_INET, AF_INET6 };
+
 /*
- * Whatever is notified is reason enough: with an address or a link routes come and go that are not.
- * Where there are too many routes, the next one does not make them few.
+ * Of one family, or of both. Whatever is notified is reason enough: with an address or a link routes
+ * come and go that are not. Where there are too many routes, the next one does not make them few.
+ * A stream of routes does not put the next look at them off for ever.
  */
-static void forget_routes(struct netlink *nl)
+static void forget_routes(struct netlink *nl, __u8 family, bool is_route)
+{
+	const __u64 settled = now_ms() + SETTLE_MS;
+
+	for (int i = 0; i < REGION_FAMILIES; i++) {
+		struct routes *r = &nl->routes[i];
+
+		if (r->by == HOPS_MANY_ROUTES || family == families[!i])
+			continue;
+		if ((r->by != HOPS_UNKNOWN || !is_route) && nl->gateways.due_ms < settled)
+			nl->gateways.due_ms = settled;
+		r->by = HOPS_UNKNOWN;
+		nl->gateways.stale = true;
+	}
+}
+
+/* A second early, for that is how often anybody asks. What a router has announced again goes on then. */
+static void forget_expiring(struct netlink *nl)
 {
 	for (int i = 0; i < REGION_FAMILIES; i++)
-		if (nl->routes[i].by != HOPS_MANY_ROUTES) {
-			nl->routes[i].by = HOPS_UNKNOWN;
-			nl->gateways.stale = true;
-		}
+		if (nl->routes[i].by == HOPS_BY_ROUTE && now_ms() + 1000 >= nl->routes[i].end_ms)
+			forget_routes(nl, families[i], true);
 }
 
 int netlink_drain(struct netlink *nl)
@@ -243,12 +263,16 @@ int netlink_drain(struct netlink *nl)
 	int changed = 0, left;
 	ssize_t n;
 
+	forget_expiring(nl);
 	while ((n = mnl_socket_recvfrom(nl->watch, buf, sizeof(buf))) > 0) {
 		left = (int)n;
-		changed |= NETLINK_ROUTES;
 		for (struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left);
 		     h = mnl_nlmsg_next(h, &left)) {
+			const struct rtgenmsg *any = mnl_nlmsg_get_payload(h);
+
 			gateways_hear(&nl->gateways, h);
+			forget_routes(nl, any->rtgen_family, h->nlmsg_type == RTM_NEWROUTE ||
+				      h->nlmsg_type == RTM_DELROUTE);
 			if (is_local_route(h) || h->nlmsg_type == RTM_NEWADDR ||
 			    h->nlmsg_type == RTM_DELADDR)
 				changed |= NETLINK_ADDRESSES;
@@ -256,12 +280,11 @@ int netlink_drain(struct netlink *nl)
 				changed |= NETLINK_LINKS;
 		}
 	}
-	if (n < 0 && errno == ENOBUFS) { /* some are lost, and so may be anything */
+	if (n < 0 && errno != EAGAIN) { /* some are lost or too long, and so may be anything */
 		nl->gateways.stale = true;
-		changed = NETLINK_ADDRESSES | NETLINK_LINKS | NETLINK_ROUTES;
+		forget_routes(nl, AF_UNSPEC, false);
+		changed = NETLINK_ADDRESSES | NETLINK_LINKS;
 	}
-	if (changed)
-		forget_routes(nl);
 	return changed | (nl->gateways.grown ? NETLINK_GATEWAYS : 0);
 }
 

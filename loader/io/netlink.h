@@ -16,7 +16,6 @@ struct netlink *netlink_free(struct netlink *nl);
 #define NETLINK_ADDRESSES 1
 #define NETLINK_LINKS 2
 #define NETLINK_GATEWAYS 4 /* there are new ones, or some may be gone */
-#define NETLINK_ROUTES 8   /* what netlink_regions() said may be wrong */
 
 /* Readable when addresses, links or routes changed; netlink_drain() empties it and says which. */
 int netlink_fd(const struct netlink *nl);

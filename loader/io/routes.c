@@ -35,11 +35,16 @@ static __u8 number_of(struct routes *r, const struct nav_neigh *hop)
 	return (__u8)r->n_hops++;
 }
 
-/* The next hop of a route that has exactly one, and nothing that would make it other than the rest. */
-static bool simple(const struct nlmsghdr *h, const __u32 *nics, __u32 n_nics, struct nav_neigh *hop)
+/*
+ * The next hop of a route that has exactly one, and nothing that would make it other than the rest.
+ * expires: in so many 1/100 s; unchanged if it never does, negative if it has.
+ */
+static bool simple(const struct nlmsghdr *h, const __u32 *nics, __u32 n_nics, struct nav_neigh *hop,
+		   __s32 *expires)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 	const size_t len = rt->rtm_family == AF_INET ? 4 : 16;
+	const struct rta_cacheinfo *info;
 	const struct nlattr *a;
 	bool gateway = false, ours = false;
 
@@ -60,6 +65,11 @@ static bool simple(const struct nlmsghdr *h, const __u32 *nics, __u32 n_nics, st
 		case RTA_METRICS:
 			if (has_mtu(a))
 				return false;
+			break;
+		case RTA_CACHEINFO:
+			info = mnl_attr_get_payload(a);
+			if (mnl_attr_get_payload_len(a) >= sizeof(*info))
+				*expires = info->rta_expires;
 			break;
 		case RTA_VIA:
 		case RTA_MULTIPATH:
@@ -104,6 +114,8 @@ void routes_hear(struct routes *r, const struct nlmsghdr *h, const __u32 *nics, 
 	struct nav_neigh hop;
 	const struct nlattr *a;
 	struct region_route *new;
+	__s32 expires = 0;
+	__u64 end;
 
 	if ((rt->rtm_flags & RTM_F_CLONED) ||
 	    (table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL && table != RT_TABLE_DEFAULT))
@@ -123,7 +135,12 @@ void routes_hear(struct routes *r, const struct nlmsghdr *h, const __u32 *nics, 
 		    mnl_attr_get_payload_len(a) >= (rt->rtm_family == AF_INET ? 4 : 16))
 			dst = mnl_attr_get_payload(a);
 	new = &r->route[r->n++];
-	new->hop = simple(h, nics, n_nics, &hop) ? number_of(r, &hop) : 0;
+	new->above = table != RT_TABLE_MAIN;
+	new->hop = !new->above && simple(h, nics, n_nics, &hop, &expires) && expires >= 0 ?
+			   number_of(r, &hop) : 0;
+	end = now_ms() + 10 * (__u64)expires;
+	if (new->hop && expires && end < r->end_ms)
+		r->end_ms = end;
 	set_prefix(new, rt->rtm_family, rt->rtm_dst_len, dst);
 }
 
@@ -156,14 +173,15 @@ static int on_rule(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
-int routes_conclude(struct netlink *nl, __u8 family, struct routes *r)
+int routes_conclude(struct netlink *nl, __u8 family, struct routes *r, int err)
 {
 	bool rules = false;
-	int err = netlink_dump(nl, RTM_GETRULE, family, on_rule, &rules);
 
 	if (!err)
+		err = netlink_dump(nl, RTM_GETRULE, family, on_rule, &rules);
+	if (!err)
 		r->by = r->many || regions_of_routes(r->route, r->n, &r->regions) ? HOPS_MANY_ROUTES :
-			rules ? HOPS_RULES : HOPS_BY_ROUTE;
+			rules ? HOPS_RULES : r->n_hops ? HOPS_BY_ROUTE : HOPS_NO_GATEWAY;
 	free(r->route);
 	r->route = NULL;
 	return err;

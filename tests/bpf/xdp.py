@@ -28,7 +28,8 @@ with open(os.path.join(ROOT, "include/navalis/reasons.def")) as f:
 NAMES = [r[0] for r in REASONS]
 
 
-def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=0, meter=0, burst=0, life=LIFE):
+def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=0, meter=0, burst=0, life=LIFE,
+           nexthop_life=4):
     """struct nav_config of abi.h, byte for byte."""
     out = struct.pack("<4sHH", v4(SERVICE), struct.unpack("<H", struct.pack(">H", PORT))[0], 0)
     out += v6("fe80::")[:8] + struct.pack("<IIIBBBB", 1280, life, REPROOF, admission_rfc, checksum_zero, 0, frags)
@@ -40,7 +41,7 @@ def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=
         out += struct.pack("<II", *(int.from_bytes(v4(a), "big") for a in (first, last)))
     out = out.ljust(36 + 320 + 8 + 8192, b"\0")
     out += struct.pack("<I8I", len(nics), *(list(nics) + [0] * (NICS - len(nics))))
-    out += struct.pack("<II3QI", BUCKETS, SHIFT, *SEED, 4)
+    out += struct.pack("<II3QI", BUCKETS, SHIFT, *SEED, nexthop_life)
     return (out + struct.pack("<II", meter, burst) * 5).ljust(8672, b"\0")
 
 

@@ -24,7 +24,11 @@ static __u8 longest(const struct region_route *r, __u32 n, __u64 key)
 	__u8 hop = 0;
 
 	for (__u32 i = 0; i < n; i++) {
-		if ((key & mask(r[i].len)) != r[i].key || r[i].len < len)
+		if ((key & mask(r[i].len)) != r[i].key)
+			continue;
+		if (r[i].above)
+			return 0;
+		if (r[i].len < len)
 			continue;
 		hop = r[i].len == len && r[i].hop != hop ? 0 : r[i].hop;
 		len = r[i].len;
@@ -71,7 +75,8 @@ static void the_longest_prefix_decides(void **s)
 			/* close together, so that they lie in each other and have each other's ends */
 			r[i].len = (__u8)(rnd() % 5 ? rnd() % 8 : rnd() % 65);
 			r[i].key = rnd() & mask(r[i].len);
-			r[i].hop = (__u8)(rnd() % 4);
+			r[i].above = !(rnd() % 20);
+			r[i].hop = r[i].above ? 0 : (__u8)(rnd() % 4);
 		}
 		hold(r, n);
 	}
@@ -79,7 +84,7 @@ static void the_longest_prefix_decides(void **s)
 
 static void the_ends_of_the_key(void **s)
 {
-	struct region_route r[] = { { ~0ULL, 64, 3 }, { 0, 0, 1 }, { 0, 64, 2 }, { 1ULL << 63, 1, 2 } };
+	struct region_route r[] = { { ~0ULL, 64, 3, false }, { 0, 0, 1, false }, { 0, 64, 2, false }, { 1ULL << 63, 1, 2, false } };
 
 	(void)s;
 	hold(r, 4);
@@ -102,7 +107,7 @@ static void more_than_there_is_room_for(void **s)
 
 	(void)s;
 	for (__u32 i = 0; i < REGIONS; i++)
-		r[i] = (struct region_route){ (__u64)(i + 1) << 40, 30, (__u8)(1 + i % 2) };
+		r[i] = (struct region_route){ (__u64)(i + 1) << 40, 30, (__u8)(1 + i % 2), false };
 	assert_int_equal(regions_of_routes(r, REGIONS / 2 - 1, &got), 0);
 	assert_int_equal(regions_of_routes(r, REGIONS, &got), -E2BIG);
 }
