@@ -763,7 +763,8 @@ bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
 		/* the same bucket again after a hit: it may hold another */
 		if (sweep_bucket(r, &r->table->bucket[r->sweep], now, out))
 			return true;
-		if (r->sweep % SETTLED_ONE_OF == r->turn)
+		/* not while a walk is under way, which would meet one twice that is moved ahead of it */
+		if (!r->table->leaves && r->sweep % SETTLED_ONE_OF == r->turn)
 			table_settle(r->table, &r->table->bucket[r->sweep]);
 		if (++r->sweep == r->table->buckets) {
 			r->sweep = 0;

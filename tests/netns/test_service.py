@@ -62,9 +62,11 @@ def test_a_client_that_is_looked_up_is_that_client(lab):
     with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
         table, one, other = Table(relay.instance), "2001:0:800:101:0:fbff:f6ff:fefd", "2001:0:800:101:0:fbfe:f6ff:fefd"
         first, _, second = (b * 64 for b in table_places(table.seed, one, table.buckets))
+        assert first != second
         words = {}
         for a in (one, other):
             words[a] = v6(a)[8:] + v6(a)[4:8] + struct.pack("<I", table.stamp() - (4000 if a == other else 0))
+        relay.stop()  # it would bring home the one that is not there
         table.memory[second + 48:second + 64] = words[one]
         stop = threading.Event()
 
