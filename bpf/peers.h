@@ -42,9 +42,8 @@ __attribute__((noinline)) __u64 table_search(__u64 id, __be32 server)
 {
 	const __u64 hash = table_hash(&cfg.seed, id, server);
 
-	/* all of them again: it may have moved there and back */
-	for (int turn = 0; turn < 2 * TABLE_PLACES; turn++) {
-		__u32 n = table_place(hash, turn % TABLE_PLACES, cfg.buckets);
+	for (int which = 0; which < TABLE_PLACES; which++) {
+		__u32 n = table_place(hash, which, cfg.buckets);
 		struct bucket *b = bpf_map_lookup_elem(&clients, &n);
 		struct client *c = b ? bucket_find(b, id, server) : NULL;
 
@@ -54,13 +53,21 @@ __attribute__((noinline)) __u64 table_search(__u64 id, __be32 server)
 	return 0;
 }
 
-static __always_inline bool table_found(struct peer *p, __u64 id, __be32 server)
+static __always_inline bool peer_is_in_slot(struct peer *p, __u64 slot, __u64 id, __be32 server)
 {
-	const __u64 slot = table_search(id, server);
 	__u32 n = (__u32)((slot - 1) / BUCKET_CLIENTS);
 	struct bucket *b = slot ? bpf_map_lookup_elem(&clients, &n) : NULL;
 
 	return b && peer_is_at(p, &b->client[(slot - 1) % BUCKET_CLIENTS], id, server);
+}
+
+/* One that was found may move before it is read: then once more. */
+static __always_inline bool table_found(struct peer *p, __u64 id, __be32 server)
+{
+	__u64 slot = table_search(id, server);
+
+	return slot && (peer_is_in_slot(p, slot, id, server) ||
+			peer_is_in_slot(p, table_search(id, server), id, server));
 }
 
 /* One cache line, or two side by side, nearly always: a third of a hash map's cost with a million clients. */
@@ -68,10 +75,8 @@ static __always_inline bool table_look(struct peer *p, __u64 id, __be32 server)
 {
 	const __u64 hash = table_hash(&cfg.seed, id, server);
 
-	/* the second search: it may move between the first one and the look at what that found */
 	return table_guess(p, hash, 0, id, server) || table_guess(p, hash, 1, id, server) ||
-	       table_guess(p, hash, 2, id, server) ||
-	       table_found(p, id, server) || table_found(p, id, server);
+	       table_guess(p, hash, 2, id, server) || table_found(p, id, server);
 }
 
 static __always_inline bool peer_in_table(struct peer *p, const struct in6_addr *addr)

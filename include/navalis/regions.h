@@ -58,7 +58,11 @@ PURE __u64 region_key6(const void *addr)
 
 PURE __u32 region_block(const struct regions *r, __u64 key)
 {
-	return r->block[key >> (REGION_KEY_BITS - REGION_BLOCK_BITS)];
+	__u64 block = key >> (REGION_KEY_BITS - REGION_BLOCK_BITS);
+
+	/* the compiler knows that it is small, and would leave out the mask that tells the verifier so */
+	__asm__("" : "+r"(block));
+	return r->block[block & ((1 << REGION_BLOCK_BITS) - 1)];
 }
 
 /* The number of a key's next hop. */

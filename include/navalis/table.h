@@ -16,7 +16,7 @@
  *   proof        the daemon alone, in memory of its own beside the table; it moves with its client.
  *
  * To read: id and server, then stamp, then id and server once more: a slot given to another client
- * in between counts as a miss. A reader that finds nothing looks into all of its buckets twice more.
+ * in between counts as a miss. A reader that finds nothing looks into all of its buckets once more.
  * To stamp: swap, then read again, until the stamp stands where the client is.
  *
  * What that holds, and the count of tests/bpf/stress.c that is 0 after a minute on all CPUs:
