@@ -216,7 +216,7 @@ static void walk(struct listing *l)
 	walk_remapped(l);
 }
 
-/* As XDP looks a client up: in its two buckets, and in both again, for it may just be moving. */
+/* As XDP looks a client up: in its buckets, and in all of them again, for it may just be moving. */
 static void look_up(struct listing *l)
 {
 	__u64 id = teredo_id(&l->client),
