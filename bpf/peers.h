@@ -34,40 +34,49 @@ static __always_inline bool table_guess(struct peer *p, __u64 hash, int which, _
 	return b && peer_is_at(p, bucket_guess(b, id), id, server);
 }
 
+#define LOOKS 6
+
 /*
- * The slot of a client that is not where it was guessed to be, plus one; 0: it is nowhere. Others have
- * its identity and other servers, or it moved. A function of its own: the verifier walks it once.
+ * The slot of a client that is not where it was guessed to be, plus one, and below that its stamp; 0: it
+ * is nowhere. Others have its identity and other servers, or it moved: only a look while nobody moved
+ * says that it is not there. A function of its own: the verifier walks it once.
  */
 __attribute__((noinline)) __u64 table_search(__u64 id, __be32 server)
 {
 	const __u64 hash = table_hash(&cfg.seed, id, server);
+	const struct nav_daemon *d = THE_ONLY(daemon);
+	__u32 moving = 0, seen;
 
-	for (int which = 0; which < TABLE_PLACES; which++) {
-		__u32 n = table_place(hash, which, cfg.buckets);
+	for (int i = 0; d && i < LOOKS * TABLE_PLACES; i++) {
+		__u32 n = table_place(hash, i % TABLE_PLACES, cfg.buckets);
 		struct bucket *b = bpf_map_lookup_elem(&clients, &n);
-		struct client *c = b ? bucket_find(b, id, server) : NULL;
+		struct client *c;
 
-		if (c)
-			return (__u64)n * BUCKET_CLIENTS + (__u64)(c - b->client) + 1;
+		if (i % TABLE_PLACES == 0)
+			moving = READ_ONCE(d->moving);
+		c = b ? bucket_find(b, id, server) : NULL;
+		seen = c ? READ_ONCE(c->stamp) : 0;
+		if (c && client_is(c, id, server))
+			return ((__u64)n * BUCKET_CLIENTS + (__u64)(c - b->client) + 1) << 32 | seen;
+		if (i % TABLE_PLACES == TABLE_PLACES - 1 && !(moving & 1) && READ_ONCE(d->moving) == moving)
+			break;
 	}
 	return 0;
 }
 
-static __always_inline bool peer_is_in_slot(struct peer *p, __u64 slot, __u64 id, __be32 server)
-{
-	__u32 n = (__u32)((slot - 1) / BUCKET_CLIENTS);
-	struct bucket *b = slot ? bpf_map_lookup_elem(&clients, &n) : NULL;
-
-	return b && peer_is_at(p, &b->client[(slot - 1) % BUCKET_CLIENTS], id, server);
-}
-
-/* One that was found may move before it is read: then once more. */
 static __always_inline bool table_found(struct peer *p, __u64 id, __be32 server)
 {
-	__u64 slot = table_search(id, server);
+	const __u64 found = table_search(id, server);
+	const __u64 slot = (found >> 32) - 1;
+	__u32 n = (__u32)(slot / BUCKET_CLIENTS);
+	struct bucket *b = found ? bpf_map_lookup_elem(&clients, &n) : NULL;
 
-	return slot && (peer_is_in_slot(p, slot, id, server) ||
-			peer_is_in_slot(p, table_search(id, server), id, server));
+	if (!b)
+		return false;
+	p->entry = &b->client[slot % BUCKET_CLIENTS];
+	p->stamp = &b->client[slot % BUCKET_CLIENTS].stamp;
+	p->seen = (__u32)found;
+	return true;
 }
 
 /* One cache line, or two side by side, nearly always: a third of a hash map's cost with a million clients. */

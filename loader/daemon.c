@@ -251,6 +251,8 @@ static int new_relay(struct daemon *d, struct error *e)
 		return error_set(e, -errno, "no random numbers: %s", strerror(errno));
 	err = table_init(&d->table, datapath_buckets(d->datapath), d->meta->buckets, &d->meta->seed,
 			 c->max_clients, now_ns() / 1000000);
+	d->page->moving &= ~1U; /* odd, if an earlier daemon ended in the middle of a move */
+	d->table.moving = &d->page->moving;
 	if (!err)
 		err = relay_new(&d->policy, &d->host, &d->table, &d->cookies, &remap, &settings, seed,
 				now_of(d), &d->relay);

@@ -226,6 +226,7 @@ struct nav_daemon {
 		struct in6_addr addr;  /* IPv4 in the first four bytes */
 	} neigh[NAV_NEIGHS];
 	__u32 hops[REGION_FAMILIES]; /* enum nav_hops */
+	__u32 moving; /* clients of the table: counts up when one begins to be moved, and when it is done */
 	__u32 mode_wanted;  /* enum nav_mode */
 	__u32 laboratory;   /* the refused lists are off */
 

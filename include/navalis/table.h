@@ -16,7 +16,8 @@
  *   proof        the daemon alone, in memory of its own beside the table; it moves with its client.
  *
  * To read: id and server, then stamp, then id and server once more: a slot given to another client
- * in between counts as a miss. A reader that finds nothing looks into all of its buckets once more.
+ * in between counts as a miss. A reader that finds nothing looks again if somebody was moved meanwhile,
+ * which the daemon counts at the beginning and the end of each move.
  * To stamp: swap, then read again, until the stamp stands where the client is.
  *
  * What that holds, and the count of tests/bpf/stress.c that is 0 after a minute on all CPUs:
@@ -24,8 +25,8 @@
  *   wrong     Never a packet with another client's endpoint: it comes from the packet's own address
  *             and not from the table.
  *   missed    Never a live client missed: one that is moved is found in one of its places, unless
- *             it goes there and back and there again between the loads of one reader. That packet
- *             takes the slow path, where there are no races: the daemon knows the client.
+ *             somebody is moved in each of six looks of one reader, and it itself each time to where
+ *             the reader has just been. That packet takes the slow path, where there are no races: the daemon knows the client.
  *   lost      A stamp stays until a later one comes. If the swap was before the mover's barrier,
  *             the mover carries it over; if after, XDP finds the id gone and stamps again. Between
  *             the last two stores of a move the client may look older: its packets take the slow

@@ -72,8 +72,12 @@ static void move(struct table *t, struct client *from, struct client *to)
 static void move_or_let_go(struct table *t, struct client *from, struct client *to)
 {
 	__atomic_add_fetch(&t->moves, 1, __ATOMIC_SEQ_CST);
+	if (t->moving)
+		__atomic_add_fetch(t->moving, 1, __ATOMIC_SEQ_CST);
 	if (!t->leaves || !t->leaves(t->data, from))
 		move(t, from, to);
+	if (t->moving)
+		__atomic_add_fetch(t->moving, 1, __ATOMIC_SEQ_CST);
 }
 
 /*

@@ -17,6 +17,7 @@ struct table {
 	struct table_seed seed;
 	__u32 random;          /* picks the client that is moved */
 	__u32 moves;           /* begun so far */
+	__u32 *moving;         /* for readers beside us: odd while one is moved. Not owned; NULL: there are none */
 	/* Asked before a client is moved; true: it has been removed instead. NULL: nobody asks. */
 	bool (*leaves)(void *data, struct client *c);
 	void *data;

@@ -410,12 +410,16 @@ static void load(void)
 
 static void begin(void)
 {
+	struct nav_daemon *page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED,
+				       bpf_map__fd(skel->maps.daemon), 0);
+
 	memory = mmap(NULL, BUCKETS * sizeof(*memory), PROT_READ | PROT_WRITE, MAP_SHARED,
 		      bpf_map__fd(skel->maps.clients), 0);
-	if (memory == MAP_FAILED ||
+	if (memory == MAP_FAILED || page == MAP_FAILED ||
 	    table_init(&table, memory, BUCKETS, (struct table_seed *)&skel->rodata->cfg.seed,
 		       BUCKETS * BUCKET_CLIENTS * 9 / 10, 0))
 		exit(1);
+	table.moving = &page->moving;
 	for (__u32 i = 0; i < STANDING; i++) {
 		standing[i] = client(i);
 		insert(&standing[i], stamp_of(ticks_now()));

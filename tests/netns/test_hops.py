@@ -218,11 +218,11 @@ def test_the_link_goes_down_and_up(small, relay, way):
 
 
 def test_nobody_follows_the_routes(relay, way):
-    """After kill -9 the word holds for two seconds, and what was believed then for one more."""
+    """After kill -9 the word holds for two seconds, and what was believed then for one more, each up to a unit of a quarter."""
     way.settles(1, hold=0)
     relay.stop(signal.SIGKILL)
     way.route("add", via=2)
-    way.settles(2, 3, hold=0.2)
+    way.settles(2, 3.6, hold=0.2)
     assert relay.json("status", "--no-rates")["next_hops"] == {"ipv4": "no_daemon", "ipv6": "no_daemon"}
     assert "next hops for each destination (no daemon" in relay.ctl("status", "--no-rates", check=False).stdout
     relay.start()
