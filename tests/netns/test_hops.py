@@ -245,7 +245,7 @@ def test_a_route_expires(relay, way):
     way.route("add", way.kind.net, 3, "expires 2")
     way.settles(3, hold=0, outside=3)
     way.by("route")
-    way.settles(2, 3 + BELIEF, outside=3)  # the second more: the kernel rounds up to its own look at routes
+    way.settles(2, 3 + BELIEF, outside=3)  # a second more than it takes on an idle machine
 
 
 @pytest.mark.parametrize("way", [To6], indirect=True)
