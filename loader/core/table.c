@@ -6,9 +6,9 @@
 
 #define MOVES 128 /* at 80 % load a dozen is plenty; a chain that long means a full table */
 
-static struct bucket *bucket_at(const struct table *t, __u64 id, __be32 server, int which)
+static struct bucket *bucket_at(const struct table *t, __u64 hash, int which)
 {
-	return &t->bucket[table_place(table_hash(&t->seed, id, server), which, t->buckets)];
+	return &t->bucket[table_place(hash, which, t->buckets)];
 }
 
 static __u32 random_of(struct table *t, __u32 n)
@@ -20,9 +20,10 @@ static __u32 random_of(struct table *t, __u32 n)
 /* From home, or beside it, to the far one: a walk that stays between two buckets soon ends. And back. */
 static struct bucket *other_bucket(struct table *t, const struct client *c, const struct bucket *b)
 {
-	struct bucket *far = bucket_at(t, c->id, c->server, 2);
+	const __u64 hash = table_hash(&t->seed, c->id, c->server);
+	struct bucket *far = bucket_at(t, hash, 2);
 
-	return b == far ? bucket_at(t, c->id, c->server, (int)random_of(t, 2)) : far;
+	return b == far ? bucket_at(t, hash, (int)random_of(t, 2)) : far;
 }
 
 static struct client *free_slot(struct bucket *b)
@@ -142,12 +143,13 @@ struct client *table_find(const struct table *t, __u64 id, __be32 server)
 	struct client *c = NULL;
 
 	for (int which = 0; !c && which < TABLE_PLACES; which++)
-		c = bucket_find(&t->bucket[table_place(hash, which, t->buckets)], id, server);
+		c = bucket_find(bucket_at(t, hash, which), id, server);
 	return c;
 }
 
 int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct client **ret)
 {
+	const __u64 hash = table_hash(&t->seed, id, server);
 	struct client *c = table_find(t, id, server);
 
 	if (c) {
@@ -158,9 +160,9 @@ int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct c
 	if (t->n >= t->max)
 		return -ENOSPC;
 	for (int which = 0; !c && which < TABLE_PLACES; which++)
-		c = free_slot(bucket_at(t, id, server, which));
+		c = free_slot(bucket_at(t, hash, which));
 	for (int tries = 0; !c && tries < 8; tries++)
-		c = make_room(t, bucket_at(t, id, server, tries % TABLE_PLACES));
+		c = make_room(t, bucket_at(t, hash, tries % TABLE_PLACES));
 	if (!c)
 		return -ENOSPC;
 	publish(c, id, server, stamp);
@@ -172,10 +174,11 @@ int table_insert(struct table *t, __u64 id, __be32 server, __u32 stamp, struct c
 void table_settle(struct table *t, struct bucket *b)
 {
 	for (struct client *c = b->client; c < b->client + BUCKET_CLIENTS; c++) {
+		const __u64 hash = table_hash(&t->seed, c->id, c->server);
 		struct client *hole = NULL;
 
 		for (int which = 0; c->id && !hole && which < TABLE_PLACES; which++) {
-			struct bucket *better = bucket_at(t, c->id, c->server, which);
+			struct bucket *better = bucket_at(t, hash, which);
 
 			if (better == b)
 				break;
