@@ -134,9 +134,8 @@ static __always_inline void encap_ip4(struct iphdr *ip, const struct encap *e, _
 	ip->daddr = dst;
 }
 
-/* ip6 has its final hop limit. */
-static __always_inline void encap_udp(struct udphdr *udp, const struct encap *e,
-				      const struct ipv6hdr *ip6)
+/* head: of the IPv6 header, as csum_lco() wants it. */
+static __always_inline void encap_udp(struct udphdr *udp, const struct encap *e, __u64 head)
 {
 	const __be16 len = BE16(UDP_LEN + e->len), port = cfg.service.port;
 	__u64 sum = csum_udp4_head(cfg.service.addr, e->to.addr, port, e->to.port, len);
@@ -144,7 +143,7 @@ static __always_inline void encap_udp(struct udphdr *udp, const struct encap *e,
 	udp->source = port;
 	udp->dest = e->to.port;
 	udp->len = len;
-	udp->check = e->checksum ? csum_udp(sum + csum_lco(ip6)) : 0;
+	udp->check = e->checksum ? csum_udp(sum + csum_lco(head)) : 0;
 }
 
 /* What stands behind the new Ethernet header: taken at once, so that the bounds are checked once. */
@@ -160,6 +159,7 @@ static __always_inline enum reason encap_rewrite(struct frame *f, const struct e
 {
 	struct encap_headers *h;
 	struct cur c;
+	__u64 head;
 
 	if (!frame_trim(f, f->l2 + e->len) ||
 	    bpf_xdp_adjust_head(f->ctx, (int)(f->l2 - IP4_LEN - UDP_LEN - e->way.l2)))
@@ -171,10 +171,11 @@ static __always_inline enum reason encap_rewrite(struct frame *f, const struct e
 	if (!h)
 		return R_NO_ROOM;
 
-	h->ip6.hop_limit--;
+	head = load64(&h->ip6) - (1ULL << 56); /* the hop limit is the last of the 8 bytes */
+	h->ip6.hop_limit = (__u8)(head >> 56);
 	/* the CPUs count from starts far apart: they do not give one ID twice in a while */
 	encap_ip4(&h->ip, e, BE16((*e->id)++ + bpf_get_smp_processor_id() * 0x9e37));
-	encap_udp(&h->udp, e, &h->ip6);
+	encap_udp(&h->udp, e, head);
 	f->out = e->way.out;
 	return R_ENCAP;
 }

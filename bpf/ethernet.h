@@ -15,6 +15,14 @@
 
 #define VLAN_ID 0x0fff
 
+/* In words: struct ethhdr is packed, and would be read and written byte by byte (5 ns). */
+struct ether {
+	__u16 macs[6]; /* destination, source */
+	__be16 proto;
+};
+
+_Static_assert(sizeof(struct ether) == ETH_HLEN, "no padding");
+
 static __always_inline bool is_tag(__be16 proto)
 {
 	return proto == BE16(ETH_P_8021Q) || proto == BE16(ETH_P_8021AD);
@@ -37,13 +45,13 @@ static __always_inline bool take_tag(struct cur *c, struct frame *f, __be16 *pro
 /* Leaves c behind the header. False: it is not for us to look at. */
 static __always_inline bool parse_ethernet(struct cur *c, struct frame *f, __be16 *proto)
 {
-	const struct ethhdr *eth = cur_take(c, sizeof(*eth));
+	const struct ether *eth = cur_take(c, sizeof(*eth));
 	struct nav_tags tags = {};
 	const struct nav_port *port;
 
 	if (!eth)
 		return false;
-	*proto = eth->h_proto;
+	*proto = eth->proto;
 	f->l2 = sizeof(*eth);
 	if (is_tag(*proto)) {
 		tags.nic = f->ctx->ingress_ifindex;
@@ -54,7 +62,7 @@ static __always_inline bool parse_ethernet(struct cur *c, struct frame *f, __be1
 	} else {
 		port = bpf_map_lookup_elem(&ports, &f->slot);
 	}
-	if (!port || !nav_port_has(port, mac_word(eth->h_dest)))
+	if (!port || !nav_port_has(port, mac_word(eth->macs)))
 		return false;
 	f->in = port->ifindex;
 	return true;
@@ -98,29 +106,22 @@ static __always_inline bool put_tag(struct cur *c, __be16 id, __be16 proto)
 	return true;
 }
 
-/* In words: as a copy to memory of unknown alignment it would be 12 loads and stores of a byte (5 ns). */
-static __always_inline void put_macs(void *to, const struct nexthop *hop)
-{
-	__u32 *word = to;
-
-	word[0] = hop->macs[0];
-	word[1] = hop->macs[1];
-	word[2] = hop->macs[2];
-}
-
 /* Leaves c behind the header. */
 static __always_inline bool put_ethernet(struct cur *c, const struct way *w, __be16 proto)
 {
-	struct ethhdr *eth = cur_make(c, sizeof(*eth));
+	struct ether *eth = cur_make(c, sizeof(*eth));
+	__u32 *macs = (void *)eth;
 
 	if (!eth)
 		return false;
-	put_macs(eth, w->hop);
+	macs[0] = w->hop->macs[0];
+	macs[1] = w->hop->macs[1];
+	macs[2] = w->hop->macs[2];
 	if (w->l2 == ETH_HLEN) {
-		eth->h_proto = proto;
+		eth->proto = proto;
 		return true;
 	}
-	eth->h_proto = w->tag[0].proto;
+	eth->proto = w->tag[0].proto;
 	if (w->l2 == ETH_HLEN + 4)
 		return put_tag(c, w->tag[0].id, proto);
 	return put_tag(c, w->tag[0].id, w->tag[1].proto) && put_tag(c, w->tag[1].id, proto);

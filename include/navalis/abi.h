@@ -16,7 +16,7 @@
 #include "table.h"
 #include "teredo.h"
 
-#define NAV_ABI 4
+#define NAV_ABI 5
 #define NAV_MAGIC 0x6e617661 /* «nava» */
 
 /* Where an instance is, by its name. The folder of pins is 0700. */

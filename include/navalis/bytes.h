@@ -67,10 +67,10 @@ PURE __u64 load64(const void *p)
 }
 
 /* A MAC address as a number, for comparisons alone. */
-PURE __u64 mac_word(const __u8 *mac)
+PURE __u64 mac_word(const void *mac)
 {
 #ifdef __bpf__
-	return *(const __u32 *)mac | (__u64)*(const __u16 *)(mac + 4) << 32;
+	return *(const __u32 *)mac | (__u64)((const __u16 *)mac)[2] << 32;
 #else
 	__u64 v = 0;
 

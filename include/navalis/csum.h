@@ -78,15 +78,17 @@ PURE __u64 csum_udp4_head(__be32 src, __be32 dst, __be16 sport, __be16 dport, __
  * Local checksum offload (teredo.md 10): a correct TCP, UDP or ICMPv6 segment summed with its
  * pseudo-header gives ffff, so what it adds to the outer sum follows from the 8 bytes before the
  * addresses. Valid only when the transport header directly follows the IPv6 header, is complete,
- * and has a checksum. The hop limit must already have its final value.
+ * and has a checksum.
+ *
+ * head: those 8 bytes as they lie in memory, with the final hop limit. A value, since reading back in
+ * one piece what was just stored in another stalls for 4 ns.
  */
-PURE __u64 csum_lco(const struct ipv6hdr *ip6)
+PURE __u64 csum_lco(__u64 head)
 {
-	__u64 head = load64(ip6);
-	__u64 sum = (head & 0xffffffff) + (head >> 32);
+	const __u64 next_hops = head >> 48;
 
-	/* less the payload length and the next header: that is what the pseudo-header held */
-	return sum + (__u16)~RAW16(ip6->payload_len) + (__u16)~RAW16(BE16(ip6->nexthdr));
+	/* less the payload length, and the next header as a word: that is what the pseudo-header held */
+	return (head & 0xffffffff) + next_hops + (__u16)~(next_hops << 8);
 }
 
 #endif

@@ -23,24 +23,19 @@ enum region_family {
 	REGION_FAMILIES,
 };
 
-#define REGION_BLOCK_BITS 12
-#define REGION_SEARCH 0xff /* several regions meet in a block */
-
 struct regions {
-	__u32 n;              /* 0: nothing is known */
-	__u32 version;        /* numbers of hops mean nothing under another one; never 0 */
+	__u32 n; /* 0: nothing is known */
+	__u32 pad;
 	__u64 first[REGIONS]; /* key of a region's first address; rising, from 0 on */
 	__u8 hop[REGIONS];
-	/* the same by the first bits of keys, since most blocks lie in one region: 10 ns less than a search */
-	__u8 block[1 << REGION_BLOCK_BITS];
 };
 
 /* Of one family. Not written in place: the set that is not in force, then now. */
 struct nav_routes {
 	__u64 until; /* coarse units: when navalisd's word ends; 0: it has taken it back */
-	__u32 now;   /* which set is in force */
+	__u32 now;   /* one more with each change: the numbers of hops mean nothing under another one */
 	__u32 pad;
-	struct regions set[2];
+	struct regions set[2]; /* by now & 1: the one in force */
 };
 
 /* The first 64 bits of an IPv6 address, and the 32 of an IPv4 address at their top. */
@@ -56,21 +51,12 @@ PURE __u64 region_key6(const void *addr)
 	return __builtin_bswap64(load64(addr));
 }
 
-PURE __u32 region_block(const struct regions *r, __u64 key)
-{
-	__u64 block = key >> (REGION_KEY_BITS - REGION_BLOCK_BITS);
-
-	/* the compiler knows that it is small, and would leave out the mask that tells the verifier so */
-	__asm__("" : "+r"(block));
-	return r->block[block & ((1 << REGION_BLOCK_BITS) - 1)];
-}
-
-/* The number of a key's next hop. */
-PURE __u32 region_hop(const struct regions *r, __u64 key)
+/* The region of a key: the last one that begins at or before it. */
+PURE __u32 region_of(const struct regions *r, __u64 key)
 {
 	__u32 lo = 0, hi = r->n;
 
-	/* the last region that begins at or before the key; the bound is for the verifier */
+	/* the bound is for the verifier */
 	for (int i = 0; i < REGION_BITS && hi - lo > 1; i++) {
 		__u32 mid = (lo + hi) / 2;
 
@@ -79,7 +65,21 @@ PURE __u32 region_hop(const struct regions *r, __u64 key)
 		else
 			hi = mid;
 	}
-	return r->n ? r->hop[lo & (REGIONS - 1)] : 0;
+	return lo & (REGIONS - 1);
+}
+
+/* How far a region's last key is from its first. */
+PURE __u64 region_span(const struct regions *r, __u32 region)
+{
+	const __u64 next = region + 1 < r->n ? r->first[(region + 1) & (REGIONS - 1)] : 0;
+
+	return next - 1 - r->first[region & (REGIONS - 1)];
+}
+
+/* The number of a region's next hop. */
+PURE __u32 region_hop(const struct regions *r, __u32 region)
+{
+	return r->n ? r->hop[region & (REGIONS - 1)] : 0;
 }
 
 #endif

@@ -127,8 +127,10 @@ PURE bool client_is(const struct client *c, __u64 id, __be32 server)
 PURE __u32 client_is_not(const struct client *c, __u64 id)
 {
 	const __u64 differ = *(const volatile __u64 *)&c->id ^ id;
+	__u64 minus = -differ;
 
-	return (__u32)((differ | -differ) >> 63);
+	__asm__("" : "+r"(minus)); /* the compiler knows what this means, and would make it a branch */
+	return (__u32)((differ | minus) >> 63);
 }
 
 /*

@@ -71,17 +71,6 @@ static int enter(struct nest *n, const struct region_route *r, struct regions *r
 	return begin(ret, r->key, inmost->hop);
 }
 
-static void fill_blocks(struct regions *r)
-{
-	const __u64 size = 1ULL << (REGION_KEY_BITS - REGION_BLOCK_BITS);
-
-	for (__u32 i = 0; i < 1 << REGION_BLOCK_BITS; i++)
-		r->block[i] = (__u8)region_hop(r, i * size);
-	for (__u32 i = 0; i < r->n; i++)
-		if (r->first[i] % size)
-			r->block[r->first[i] / size] = REGION_SEARCH;
-}
-
 int regions_of_routes(struct region_route *route, __u32 n, struct regions *ret)
 {
 	struct nest nest = { .depth = 1 }; /* all addresses: where no route leads, the kernel says so */
@@ -95,9 +84,5 @@ int regions_of_routes(struct region_route *route, __u32 n, struct regions *ret)
 		if (!err)
 			err = enter(&nest, &route[i], ret);
 	}
-	if (!err)
-		err = leave(&nest, NULL, ret);
-	if (!err)
-		fill_blocks(ret);
-	return err;
+	return err ? err : leave(&nest, NULL, ret);
 }

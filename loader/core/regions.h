@@ -18,7 +18,7 @@ struct region_route {
 
 /*
  * The longest prefix decides, and of two alike with other hops neither. Sorts the routes.
- * 0 with all of ret but its version set, or -E2BIG when it takes more regions than there may be.
+ * 0 with ret set, or -E2BIG when it takes more regions than there may be.
  */
 int regions_of_routes(struct region_route *route, __u32 n, struct regions *ret);
 

@@ -363,13 +363,11 @@ void datapath_set_regions(struct datapath *d, enum region_family family, const s
 			  __u64 units)
 {
 	struct nav_routes *r = &d->routes[family];
-	struct regions *now = &r->set[r->now & 1], *next = &r->set[~r->now & 1];
 	__u64 until = regions ? units + nav_units_of_ms(&d->meta.clock, WORD_MS) : 0;
 
 	/* the same regions as before may have other gateways: what was vouched for all along has the same */
-	if (regions && !(r->until && regions_same(now, regions))) {
-		*next = *regions;
-		next->version = now->version + 1 ? now->version + 1 : 1;
+	if (regions && !(r->until && regions_same(&r->set[r->now & 1], regions))) {
+		r->set[~r->now & 1] = *regions;
 		__atomic_store_n(&r->now, r->now + 1, __ATOMIC_RELEASE);
 	}
 	__atomic_store_n(&r->until, until, __ATOMIC_RELEASE);

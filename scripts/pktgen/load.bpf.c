@@ -222,7 +222,7 @@ SEC("tc") int dress(struct __sk_buff *skb)
 	f->ip.check = (__be16)~csum_fold(csum_ip4(&f->ip));
 	f->udp.source = from.port;
 	sum = csum_udp4_head(from.addr, f->ip.daddr, from.port, f->udp.dest, f->udp.len);
-	f->udp.check = csum_udp(sum + csum_lco(&f->ip6));
+	f->udp.check = csum_udp(sum + csum_lco(load64(&f->ip6)));
 	return TC_ACT_OK;
 }
 

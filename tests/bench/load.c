@@ -117,7 +117,7 @@ static __u32 put_decap(struct template *t, __u8 *frame, __u32 inner, const char 
 	t->ip_sum = (__u32)csum_ip4(ip);
 	t->inner_sum = put_inner((void *)(udp + 1), inner, "2001:0:800:101::", "2a00:f::");
 	t->outer_sum = (__u32)(csum_udp4_head(0, ip->daddr, 0, udp->dest, udp->len) +
-			       csum_lco((void *)(udp + 1)));
+			       csum_lco(load64(udp + 1)));
 	memcpy(t->head, frame, HEADERS_MAX);
 	return ETH_HLEN + sizeof(*ip) + udp_len;
 }
