@@ -5,6 +5,7 @@ verifier. Its arguments are builds; the last line that it prints is JSON.
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ sys.path[:0] = [os.path.join(HERE, "../bpf"), os.path.join(HERE, "../pkts")]
 from teredo import ICMPv6EchoRequest, IP, Raw, TCP, UDP, address, v4  # noqa: E402
 import test_decap as into  # noqa: E402
 import test_encap as out  # noqa: E402
+from test_nexthop import regions, To4, To6  # noqa: E402
 from test_vlan import AD, Q, tagged  # noqa: E402
 from xdp import DROP, PASS, REDIRECT, REPROOF, SERVICE, Xdp  # noqa: E402
 
@@ -49,6 +51,13 @@ def decap_from(client, addr, port, **kw):
 def sized(n):
     """An echo whose IPv6 packet has that many bytes."""
     return ICMPv6EchoRequest(data=b"x" * (n - 48))
+
+
+def vouch(x, family=None):
+    """What navalisd says of the routes; of a family, that it says nothing any more."""
+    for t, tagged_net, behind in (To4, "8.44.0.0", "8.45.0.0"), (To6, "2a00:6::", "2a00:7::"):
+        said = regions((0, 1), (t.key(tagged_net), 2), (t.key(behind), 1))
+        x.put("routes", t.family, struct.pack("<QII", 0 if t.family == family else x.units() + (1 << 20), 1, 0) + 2 * said)
 
 
 def paths(x):
@@ -88,6 +97,8 @@ def paths(x):
     p["to a refused client"] = "v6", out.frame(dst=address(SERVER, "192.168.0.1", 9)), DROP, "CLIENT_REFUSED", None
     p["not ours, TCP/IPv4"] = "v4", bytes(into.ETH / IP(src="8.0.9.9", dst=SERVICE) / TCP()), PASS, "NOT_OURS", None
     p["not ours, IPv6"] = "v6", out.frame(dst="2a00::1"), PASS, "NOT_OURS", None
+    p["decap, nobody vouches for routes"] = *p["decap"][:4], lambda: vouch(x, To6.family)
+    p["encap, nobody vouches for routes"] = *p["encap, ICMPv6"][:4], lambda: vouch(x, To4.family)
     # last: they use up what the slow path is given
     p["from an unproven client, over the limit"] = *p["from an unproven client"][:2], DROP, "OVER_IN", None
     p["to an unproven client, over the limit"] = *p["to an unproven client"][:2], DROP, "OVER_OUT", None
@@ -119,6 +130,7 @@ def instructions(x):
     x.vlan("v6.6", "v6", (Q, 6))
     x.vlan("v4.s", "v4", (AD, 100))
     x.vlan("v4.4", "v4", (AD, 100), (Q, 44))
+    vouch(x)
     return {name: times(x, *how) for name, how in paths(x).items()}
 
 
