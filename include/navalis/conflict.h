@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Asked once, before anything starts: is each mechanism configured so that its arithmetic holds, and
- * can no two of them send packets into each other? What is found is for people to read.
+ * Asked once, before anything starts: is each mechanism configured so that its arithmetic holds,
+ * and can no two of them send packets into each other? What is found is for people to read.
  */
 #ifndef NAVALIS_CONFLICT_H
 #define NAVALIS_CONFLICT_H
@@ -128,7 +128,7 @@ static inline const char *conflict_sixrd(const struct sixrd_domain *d)
 		return "the 6rd prefix and the bits of an IPv4 address are longer than 64, "
 		       "or have bits beyond their length";
 	if (!prefix6_global(&d->prefix))
-		return "the 6rd prefix is not global unicast, or has to do with 2002::/16 or 2001::/32";
+		return "the 6rd prefix is not global, or has to do with 2002::/16 or 2001::/32";
 	if (!addr4_unicast(d->br))
 		return "the border relay's address is not unicast";
 	return conflict_link(&d->link);
@@ -188,14 +188,13 @@ static inline bool conflict_addresses(const struct tunnels *t, struct conflict *
 			return conflict_is(ret, "6to4 and 6rd have the same IPv4 address",
 					   (struct conflict_side){ TUNNEL_SIXTO4, 0 }, rd);
 		for (__u32 k = 0; k < t->n_sixin4; k++)
-			if (t->sixin4[k].local == d->br &&
-			    sixrd_customer(d, t->sixin4[k].remote))
-				return conflict_is(ret,
-						   "the tunnel's remote endpoint may be a customer edge "
-						   "of 6rd, at the same IPv4 address",
-						   (struct conflict_side){ TUNNEL_SIXIN4,
-									   t->sixin4[k].id },
-						   rd);
+			if (t->sixin4[k].local == d->br && sixrd_customer(d, t->sixin4[k].remote))
+				return conflict_is(
+					ret,
+					"the tunnel's remote endpoint may be a customer edge of 6rd, "
+					"at the same IPv4 address",
+					(struct conflict_side){ TUNNEL_SIXIN4, t->sixin4[k].id },
+					rd);
 	}
 	return false;
 }
@@ -250,12 +249,13 @@ static inline bool tunnels_conflict(const struct tunnels *t, struct conflict *re
 		return conflict_is(ret, what, (struct conflict_side){ TUNNEL_SIXTO4, 0 }, none);
 	for (__u32 i = 0; i < t->n_sixrd; i++)
 		if ((what = conflict_sixrd(&t->sixrd[i])))
-			return conflict_is(ret, what, (struct conflict_side){ TUNNEL_SIXRD, i }, none);
+			return conflict_is(ret, what, (struct conflict_side){ TUNNEL_SIXRD, i },
+					   none);
 	for (__u32 i = 0; i < t->n_sixin4; i++)
 		if ((what = conflict_sixin4(t, &t->sixin4[i])))
-			return conflict_is(
-				ret, what,
-				(struct conflict_side){ TUNNEL_SIXIN4, t->sixin4[i].id }, none);
+			return conflict_is(ret, what,
+					   (struct conflict_side){ TUNNEL_SIXIN4, t->sixin4[i].id },
+					   none);
 	if (t->hg48 && t->hg48->service.addr && (what = conflict_hg48(t)))
 		return conflict_is(ret, what, (struct conflict_side){ TUNNEL_HG48, 0 }, none);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Which mechanism does a packet of protocol 41 belong to? Nothing in it says so: the most specific
- * match decides, configured tunnel, then 6rd domain, then 6to4 (RFC 3964 6.1 advises an IPv4 address
- * for each).
+ * match decides, configured tunnel, then 6rd domain, then 6to4 (RFC 3964 6.1 advises an IPv4
+ * address for each).
  */
 #ifndef NAVALIS_DEMUX_H
 #define NAVALIS_DEMUX_H

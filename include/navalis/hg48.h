@@ -5,9 +5,9 @@
  *
  * Addresses:  prefix 80, fd… and its last 16 bits 0 | ~IPv4 32 | ~port 16
  *
- * There are no bubbles, so nothing but packets from an endpoint proves that it wants any. Until then
- * it is given few (hg48_may_send). The caller keeps one struct hg48_peer for each endpoint, and its
- * time in a unit of its own, never 0: that is «never».
+ * There are no bubbles, so nothing but packets from an endpoint proves that it wants any. Until
+ * then it is given few (hg48_may_send). The caller keeps one struct hg48_peer for each endpoint,
+ * and its time in a unit of its own, never 0: that is «never».
  */
 #ifndef NAVALIS_HG48_H
 #define NAVALIS_HG48_H
@@ -25,8 +25,9 @@ PURE bool hg48_has(const volatile struct hg48_config *hg, const struct in6_addr 
 
 PURE struct endpoint4 hg48_endpoint(const struct in6_addr *a)
 {
+	/* little-endian memory order */
 	return (struct endpoint4){
-		.addr = ~(a->s6_addr32[2] >> 16 | a->s6_addr32[3] << 16), /* little-endian memory order */
+		.addr = ~(a->s6_addr32[2] >> 16 | a->s6_addr32[3] << 16),
 		.port = (__be16)~a->s6_addr16[7],
 	};
 }
@@ -47,7 +48,7 @@ PURE enum reason hg48_payload(struct cur *c, __u32 payload_len, const struct ipv
 	return payload_len ? proto41_payload(c, payload_len, ip6) : R_KEEPALIVE;
 }
 
-/* Ports of DNS, NTP, SNMP and their like are no endpoints by default, that of Teredo servers never is (5.4). */
+/* 5.4: not those of DNS, NTP, SNMP and their like by default; never that of Teredo servers. */
 PURE bool hg48_port_good(const volatile struct hg48_config *hg, __be16 port)
 {
 	return port && HOST16(port) >= hg->min_port && port != BE16(TEREDO_SERVER_PORT);
@@ -130,7 +131,7 @@ PURE bool hg48_live(const volatile struct hg48_config *hg, const struct hg48_pee
 	return hg48_confirmed(hg, p, now) || hg48_within(p->sent, hg->life, now);
 }
 
-/* May there be one more peer, for a native source whose /64 has this meter? n: how many there are. */
+/* May there be one more than n peers, for a native source whose /64 has this meter? */
 PURE enum reason hg48_admit(const volatile struct hg48_config *hg, struct meter *source, __u32 n,
 			    __u64 now)
 {
@@ -139,7 +140,7 @@ PURE enum reason hg48_admit(const volatile struct hg48_config *hg, struct meter 
 	return meter_take(source, &hg->fresh, now) ? R_NONE : R_LIMIT_SOURCE;
 }
 
-/* May a packet go to the endpoint now? Counts it if so; else its sender is told «address unreachable». */
+/* May a packet go to the endpoint now? Counts it if so; else its sender hears «unreachable». */
 PURE enum reason hg48_may_send(const volatile struct hg48_config *hg, struct hg48_peer *p,
 			       __u64 now)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What 6to4, 6rd, 6in4 and in part HG48 share: IPv6 right behind an IPv4 header (RFC 4213 3), and the
- * native side of their packets.
+ * What 6to4, 6rd, 6in4 and in part HG48 share: IPv6 right behind an IPv4 header (RFC 4213 3), and
+ * the native side of their packets.
  *
  * Each mechanism answers two questions in a header of its own, with R_NONE or the reason to refuse:
  *   X_out: to which IPv4 endpoint does a native packet go, from which one, and may it?
  *   X_in:  is a packet that came over IPv4 from where it says, and may it go where it wants?
- * What they do not ask: whether a packet of one tunnel goes into another (tunnels_cross), its length
- * and its hop limit.
+ * What they do not ask: whether a packet goes from one tunnel into another (tunnels_cross,
+ * tunnels_native), its length and its hop limit.
  */
 #ifndef NAVALIS_PROTO41_H
 #define NAVALIS_PROTO41_H
@@ -44,8 +44,9 @@ PURE bool addr4_unicast(__be32 addr)
 }
 
 /*
- * The IPv6 packet behind an IPv4 or UDP header whose payload is payload_len bytes long; what follows
- * it is padding (RFC 4213 3.6). Returns R_NONE with *ip6 set and c behind the IPv6 header, or why not.
+ * The IPv6 packet behind an IPv4 or UDP header whose payload is payload_len bytes long; what
+ * follows it is padding (RFC 4213 3.6). Returns R_NONE with *ip6 set and c behind the IPv6 header,
+ * or why not.
  */
 PURE enum reason proto41_payload(struct cur *c, __u32 payload_len, const struct ipv6hdr **ip6)
 {
@@ -67,9 +68,9 @@ PURE __u8 ip6_class(const struct ipv6hdr *ip6)
 }
 
 /*
- * The outer header. len: of the IPv6 packet; id: repeats no sooner than that of any packet (RFC 6864
- * 4.3). What a receiver merges on decapsulation (policy_ecn) is 0 unless the class is copied: RFC 6040
- * calls that the compatibility mode.
+ * The outer header. len: of the IPv6 packet; id: repeats no sooner than that of any packet (RFC
+ * 6864 4.3). The congestion bits that a receiver merges (policy_ecn) are 0 unless the class is
+ * copied: RFC 6040 calls that the compatibility mode.
  */
 PURE void proto41_header(struct iphdr *ip, const volatile struct tunnel_link *link,
 			 const struct outer4 *to, const struct ipv6hdr *ip6, __u32 len, __be16 id)

@@ -27,7 +27,7 @@ PURE struct in6_addr sixin4_link_local(__be32 v4)
 	return (struct in6_addr){ .s6_addr32 = { BE32(0xfe800000), 0, 0, v4 } };
 }
 
-/* Between the ends of the tunnel themselves: to our link-local address, or to its solicited-node group. */
+/* Between the ends themselves: to our link-local address, or to its solicited-node group. */
 PURE bool sixin4_to_end(const volatile struct sixin4_tunnel *t, const struct in6_addr *dst)
 {
 	const struct in6_addr end = sixin4_link_local(t->local);
@@ -68,7 +68,7 @@ PURE enum reason sixin4_in(const volatile struct nav_config *cfg,
 		return R_NO_TUNNEL;
 	if (outer_src == outer_dst || own_has4(own, outer_src))
 		return R_OUTER_OURS;
-	if (addr6_kind(src) == ADDR6_LINK_LOCAL && sixin4_to_end(t, dst)) /* RFC 4213 3.8: MUST answer */
+	if (addr6_kind(src) == ADDR6_LINK_LOCAL && sixin4_to_end(t, dst)) /* 3.8: MUST answer */
 		return R_TUNNEL_LOCAL;
 	if (!sixin4_has(t, src)) {
 		enum reason r = t->any_source ? proto41_inner_src(own, src) :

@@ -2,9 +2,10 @@
 /*
  * 6rd (RFC 5969) as a border relay.
  *
- * Addresses:  6rd prefix n | what is not common to all IPv4 addresses of the domain o = 32 - v4_len | …
- * with n + o <= 64, as Linux has it; n and o need not be whole bytes, so all is done on the first 64
- * bits as one number. The IPv4 addresses may be private: they mean something inside the domain only.
+ * Addresses:  6rd prefix n | the low o bits of an IPv4 address | subnet and interface
+ * The domain's IPv4 addresses have their first v4_len bits in common, o = 32 - v4_len, n + o <= 64
+ * as Linux has it. n and o need not be whole bytes, so all is done on the first 64 bits as one
+ * number. The IPv4 addresses may be private: they mean something inside the domain only.
  */
 #ifndef NAVALIS_SIXRD_H
 #define NAVALIS_SIXRD_H
@@ -76,8 +77,8 @@ PURE bool sixrd_ours(const volatile struct sixrd_domain *d, const struct nav_own
 
 /*
  * From one site of the domain to another through the relay, or back to the same: after sixrd_in has
- * said yes. A customer edge tests its relay with a packet from its own address to its own address, so
- * that is no attack (RFC 5969 8).
+ * said yes. A customer edge tests its relay with a packet from its own address to its own address,
+ * so that is no attack (RFC 5969 8).
  */
 PURE enum reason sixrd_turn(const volatile struct sixrd_domain *d, const struct nav_own *own,
 			    const struct in6_addr *dst, struct outer4 *to)
@@ -159,7 +160,7 @@ PURE bool sixrd_valid(const volatile struct sixrd_domain *d)
 	       !(HOST32(d->v4) & sixrd_v4_mask(d)) && d->n_relays <= SIXRD_RELAYS;
 }
 
-/* DHCPv4 option 212, what customer edges are told of the domain (RFC 5969 7.1.1). Returns as bubbles do. */
+/* What DHCPv4 tells customer edges, option 212 (RFC 5969 7.1.1). Returns its length or -ENOBUFS. */
 #define SIXRD_DHCP_LEN 24
 
 PURE int sixrd_build_dhcp(void *buf, size_t size, const struct sixrd_domain *d)

@@ -7,8 +7,8 @@
  *
  * A relay is between 6to4 and native IPv6 and nothing else. Of the branches of RFC 3964 5.1 and 5.2
  * it needs two, «6to4 to native» inward and «native to 6to4» outward; the others are a 6to4
- * router's, and the one that takes native sources from any outer source (a site's, whose return relays
- * are not known) is the hole that a relay does not have.
+ * router's, and the one that takes native sources from any outer source (a site's, whose return
+ * relays are not known) is the hole that a relay does not have.
  */
 #ifndef NAVALIS_SIXTO4_H
 #define NAVALIS_SIXTO4_H
@@ -39,7 +39,7 @@ PURE bool sixto4_sends_for(const volatile struct sixto4_config *to4, const struc
 	return false;
 }
 
-/* RFC 3964 5.1. The IPv4 destination is in the next hop's address, which is the final one's here. */
+/* RFC 3964 5.1. The next hop, whose address has the IPv4 destination in it, is the final one. */
 PURE enum reason sixto4_out(const volatile struct nav_config *cfg,
 			    const volatile struct sixto4_config *to4, const struct nav_own *own,
 			    const struct in6_addr *src, const struct in6_addr *dst,
@@ -67,8 +67,8 @@ PURE enum reason sixto4_out(const volatile struct nav_config *cfg,
 
 PURE bool sixto4_takes(const volatile struct sixto4_config *to4, __be32 outer_dst)
 {
-	return to4->local && (outer_dst == to4->local || (to4->anycast &&
-							  outer_dst == BE32(SIXTO4_ANYCAST)));
+	return to4->local &&
+	       (outer_dst == to4->local || (to4->anycast && outer_dst == BE32(SIXTO4_ANYCAST)));
 }
 
 /* RFC 3964 5.2. */
@@ -92,7 +92,7 @@ PURE enum reason sixto4_in(const volatile struct nav_config *cfg,
 		return proto41_strange_src(own, src);
 	if (addr6_sixto4_v4(src) != outer_src)
 		return R_SRC_MISMATCH;
-	if (in6_equal(dst, &relay)) /* 6to4 to 6to4, to the relay itself: Windows asks so whether it lives */
+	if (in6_equal(dst, &relay)) /* to the relay itself: so Windows asks whether it lives */
 		return R_TUNNEL_LOCAL;
 	r = proto41_native_dst(cfg, own, dst);
 	if (r != R_NONE)

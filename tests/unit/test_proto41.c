@@ -486,6 +486,8 @@ static void rfc5969_7_bounds_of_a_domain(void **st)
 	d = domain("2001:db8::/32", "10.0.0.0", 33, "10.0.0.1");
 	assert_false(sixrd_valid(&d));
 	d = domain("2001:db8::/32", "10.0.0.0", 8, "10.0.0.1");
+	d.n_relays = SIXRD_RELAYS;
+	assert_true(sixrd_valid(&d));
 	d.n_relays = SIXRD_RELAYS + 1;
 	assert_false(sixrd_valid(&d));
 }
@@ -572,6 +574,7 @@ static void rfc5969_7_2_to_customer_edges(void **st)
 	assert_int_equal(rd_out(&d, FAR6, CE6, &to), R_NONE); /* private, but the domain's */
 	expect_outer(&to, BR4, CE4);
 	expect_reason(rd_out(&d, FAR6, "2001:db9::1", &to), R_NOT_OURS);
+	expect_reason(rd_out(&d, "fe80::1", "2001:db9::1", &to), R_NOT_OURS); /* whoever it is from */
 	expect_reason(rd_out(&d, CE6, CE6, &to), R_SRC_TUNNEL);
 	for (size_t i = 0; i < SIZE(insane); i++)
 		if (strncmp(insane[i].addr, "2001:db8:", 9))
@@ -801,6 +804,22 @@ static void packets_of_one_tunnel_do_not_leave_by_another(void **st)
 					 i == f && !hairpin ? R_DST_TUNNEL : R_NONE);
 			p.cross[from] = 0;
 		}
+	}
+	/* a native source: with that of somebody behind this host alone it is forged, or has crossed over */
+	assert_int_equal(tunnels_native(&p, TUNNEL_SIXTO4, &native, NULL), R_NONE);
+	for (size_t i = 0; i < SIZE(to); i++) {
+		const struct in6_addr src = in6(to[i].dst);
+		const struct sixin4_tunnel *t = to[i].tunnel == TUNNEL_SIXIN4 ? &one : NULL;
+
+		if (to[i].tunnel == TUNNEL_TEREDO || to[i].tunnel == TUNNEL_SIXTO4) {
+			assert_int_equal(tunnels_native(&p, TUNNEL_SIXIN4, &src, t), R_NONE);
+			continue;
+		}
+		expect_reason(tunnels_native(&p, TUNNEL_SIXTO4, &src, t), R_SRC_TUNNEL);
+		p.cross[to[i].tunnel] = 1U << TUNNEL_SIXTO4;
+		assert_int_equal(tunnels_native(&p, TUNNEL_SIXTO4, &src, t), R_NONE);
+		expect_reason(tunnels_native(&p, TUNNEL_TEREDO, &src, t), R_SRC_TUNNEL);
+		p.cross[to[i].tunnel] = 0;
 	}
 	while (p.n < TUNNEL_PREFIXES)
 		assert_true(tunnels_add_prefix(&p, TUNNEL_TEREDO, 0, &teredo));
@@ -1094,10 +1113,10 @@ static void mechanisms_that_could_loop_are_named(void **st)
 	WRONG(w->to4.link.mtu = 1481, "MTU", ALONE(SIXTO4, 0));
 
 	WRONG(w->rd[1].v4_len = 33, "longer than 64", ALONE(SIXRD, 1));
-	WRONG(w->rd[1].prefix = pfx("2002:a00::/24"), "global unicast", ALONE(SIXRD, 1));
-	WRONG(w->rd[1].prefix = pfx("2001::/24"), "global unicast", ALONE(SIXRD, 1));
-	WRONG(w->rd[1].prefix = pfx("2000::/3"), "global unicast", ALONE(SIXRD, 1));
-	WRONG(w->rd[1].prefix = pfx("fd00::/16"), "global unicast", ALONE(SIXRD, 1));
+	WRONG(w->rd[1].prefix = pfx("2002:a00::/24"), "not global,", ALONE(SIXRD, 1));
+	WRONG(w->rd[1].prefix = pfx("2001::/24"), "not global,", ALONE(SIXRD, 1));
+	WRONG(w->rd[1].prefix = pfx("2000::/3"), "not global,", ALONE(SIXRD, 1));
+	WRONG(w->rd[1].prefix = pfx("fd00::/16"), "not global,", ALONE(SIXRD, 1));
 	WRONG(w->rd[1].br = in4("224.0.0.1"), "not unicast", ALONE(SIXRD, 1));
 	WRONG(w->rd[1].link.mtu = 9000, "MTU", ALONE(SIXRD, 1));
 
