@@ -16,31 +16,32 @@
 #include "reasons.h"
 
 /* The names and values of <netinet/icmp6.h>, which BPF has not. */
-#define ICMP6_DST_UNREACH     1
-#define ICMP6_PACKET_TOO_BIG  2
-#define ICMP6_TIME_EXCEEDED   3
-#define ICMP6_ECHO_REQUEST    128
-#define ICMP6_ECHO_REPLY      129
-#define ND_ROUTER_SOLICIT     133
-#define ND_ROUTER_ADVERT      134
-#define ND_NEIGHBOR_SOLICIT   135
-#define ND_NEIGHBOR_ADVERT    136
-#define ND_REDIRECT           137
-#define ND_OPT_PREFIX         3
-#define ND_OPT_LINK_TARGET    2
-#define ND_OPT_MTU            5
-#define ND_OPT_NONCE          14 /* RFC 3971 5.3.2 */
+#define ICMP6_DST_UNREACH    1
+#define ICMP6_PACKET_TOO_BIG 2
+#define ICMP6_TIME_EXCEEDED  3
+#define ICMP6_ECHO_REQUEST   128
+#define ICMP6_ECHO_REPLY     129
+#define ND_ROUTER_SOLICIT    133
+#define ND_ROUTER_ADVERT     134
+#define ND_NEIGHBOR_SOLICIT  135
+#define ND_NEIGHBOR_ADVERT   136
+#define ND_REDIRECT          137
+#define ND_OPT_PREFIX        3
+#define ND_OPT_LINK_TARGET   2
+#define ND_OPT_MTU           5
+#define ND_OPT_NONCE         14 /* RFC 3971 5.3.2 */
 
-#define ND_HOP_LIMIT 255         /* RFC 4861 6.1.1: nobody has forwarded it */
-#define ND_RS_LEN 8              /* without options */
-#define ICMP6_ERROR_MAX 1280     /* RFC 4443 2.4 (c) */
+#define ND_HOP_LIMIT    255  /* RFC 4861 6.1.1: nobody has forwarded it */
+#define ND_RS_LEN       8    /* without options */
+#define ICMP6_ERROR_MAX 1280 /* RFC 4443 2.4 (c) */
 
 PURE bool nd_is(__u8 type)
 {
 	return type >= ND_ROUTER_SOLICIT && type <= ND_REDIRECT;
 }
 
-/* The sum of the pseudo-header (RFC 8200 8.1) of an upper layer that directly follows the header. */
+/* The sum of the pseudo-header (RFC 8200 8.1) of an upper layer that directly follows the header.
+ */
 PURE __u64 icmp6_pseudo(const struct ipv6hdr *ip6)
 {
 	const __u8 *a = (const __u8 *)&ip6->saddr;
@@ -51,7 +52,8 @@ PURE __u64 icmp6_pseudo(const struct ipv6hdr *ip6)
 	return sum;
 }
 
-/* The type of an ICMPv6 message that directly follows the header, or -1. c stands behind the header. */
+/* The type of an ICMPv6 message that directly follows the header, or -1. c stands behind the
+ * header. */
 PURE int icmp6_type(struct cur c, const struct ipv6hdr *ip6)
 {
 	const __u8 *type;
@@ -62,7 +64,7 @@ PURE int icmp6_type(struct cur c, const struct ipv6hdr *ip6)
 	return type ? *type : -1;
 }
 
-/* ---- what hides behind the header ------------------------------------------------------------ */
+/* ---- what hides behind the header ----------------------------------------------------------- */
 
 /* Next headers behind which the upper layer, or a routing header, is still to come. */
 PURE bool ip6_extends(__u8 nexthdr)
@@ -103,8 +105,8 @@ PURE enum reason ip6_inside_deep(struct cur c, __u8 kind)
 			return R_NONE;
 		if (kind == 43 && ext[2] == 0)
 			return R_INNER_ROUTING;
-		if (kind == 44 && ((ext[2] << 8 | ext[3]) & 0xfff8)) /* behind a later fragment lies its data */
-			return R_NONE;
+		if (kind == 44 && ((ext[2] << 8 | ext[3]) & 0xfff8))
+			return R_NONE; /* what lies behind a later fragment is data */
 		if (!cur_take(&c, ip6_extension_len(kind, ext)))
 			return R_NONE;
 		kind = ext[0];
@@ -116,9 +118,9 @@ PURE enum reason ip6_inside_deep(struct cur c, __u8 kind)
 #endif
 
 /*
- * May what this packet holds leave a tunnel, or enter one? Neighbour discovery would be believed, since
- * it comes from the router's own endpoint; a routing header of type 0 would be obeyed (RFC 5095).
- * c stands behind the header, and all of the payload can be read when deep.
+ * May what this packet holds leave a tunnel, or enter one? Neighbour discovery would be believed,
+ * since it comes from the router's own endpoint; a routing header of type 0 would be obeyed (RFC
+ * 5095). c stands behind the header, and all of the payload can be read when deep.
  */
 PURE enum reason ip6_inside(struct cur c, const struct ipv6hdr *ip6, bool deep)
 {
@@ -140,12 +142,13 @@ PURE enum reason ip6_inside(struct cur c, const struct ipv6hdr *ip6, bool deep)
 	if (!ext)
 		return R_INNER_EXTENSION;
 	if (fragment) /* common, and harmless unless more hides behind it */
-		return ext[0] == 44 || ext[0] == IPPROTO_ICMPV6 || ip6_extends(ext[0]) ? R_INNER_EXTENSION :
-											 R_NONE;
+		return ext[0] == 44 || ext[0] == IPPROTO_ICMPV6 || ip6_extends(ext[0])
+			       ? R_INNER_EXTENSION
+			       : R_NONE;
 	return ip6->nexthdr == 43 && ext[2] == 0 ? R_INNER_ROUTING : R_INNER_EXTENSION;
 }
 
-/* ---- solicitations --------------------------------------------------------------------------- */
+/* ---- solicitations -------------------------------------------------------------------------- */
 
 /* A Nonce option, to be copied into the answer; len is that of all of it, 0: there is none. */
 struct nd_nonce {
@@ -180,7 +183,8 @@ PURE enum reason nd_options(struct cur c, struct nd_nonce *nonce)
 /*
  * A router solicitation (RFC 4861 6.1.1), of which the caller has seen the type. Its source may be
  * any. c stands behind the IPv6 header; the payload is as long as it says.
- * Returns R_SOLICITED, R_SOLICITED_ODD (never when deep), or R_ND_BAD. nonce may be NULL unless deep.
+ * Returns R_SOLICITED, R_ND_BAD, or, unless deep, R_SOLICITED_ODD and R_NOT_LINEAR. nonce may be
+ * NULL unless deep.
  */
 PURE enum reason nd_solicitation(struct cur c, const struct ipv6hdr *ip6, bool deep,
 				 struct nd_nonce *nonce)
@@ -189,7 +193,11 @@ PURE enum reason nd_solicitation(struct cur c, const struct ipv6hdr *ip6, bool d
 	__u64 sum = icmp6_pseudo(ip6);
 	const __u8 *m = c.pos, *o;
 
-	if (ip6->hop_limit != ND_HOP_LIMIT || len < ND_RS_LEN || !cur_take(&c, ND_RS_LEN) || m[1])
+	if (ip6->hop_limit != ND_HOP_LIMIT || len < ND_RS_LEN)
+		return R_ND_BAD;
+	if (!cur_take(&c, ND_RS_LEN))
+		return R_NOT_LINEAR;
+	if (m[1])
 		return R_ND_BAD;
 #ifndef __bpf__
 	if (deep) {
@@ -207,7 +215,7 @@ PURE enum reason nd_solicitation(struct cur c, const struct ipv6hdr *ip6, bool d
 	if (len == ND_RS_LEN + 8) { /* what every 6bed4 peer sends: a source link-layer address */
 		o = cur_take(&c, 8);
 		if (!o)
-			return R_ND_BAD;
+			return R_NOT_LINEAR;
 		if (o[1] != 1 || o[0] == ND_OPT_NONCE)
 			return R_SOLICITED_ODD;
 		sum = csum_add64(sum, load64(o));
@@ -217,7 +225,7 @@ PURE enum reason nd_solicitation(struct cur c, const struct ipv6hdr *ip6, bool d
 	return csum_fold(sum) == 0xffff ? R_SOLICITED : R_ND_BAD;
 }
 
-/* ---- advertisements -------------------------------------------------------------------------- */
+/* ---- advertisements ------------------------------------------------------------------------- */
 
 struct nd_prefix { /* RFC 4861 4.6.2 */
 	__u8 type, units, len, flags;
@@ -230,8 +238,8 @@ struct nd_prefix { /* RFC 4861 4.6.2 */
 #define ND_FOREVER       BE32(0xffffffff)
 
 /*
- * A whole router advertisement with one prefix, and room for an MTU: filled on the stack, then copied
- * to where it goes by words (nd_ra_put). The first ND_RA_LEN bytes are one without an MTU.
+ * A whole router advertisement with one prefix, and room for an MTU: filled on the stack, then
+ * copied to where it goes by words (nd_ra_put). The first ND_RA_LEN bytes are one without an MTU.
  */
 struct nd_ra {
 	union {
@@ -256,17 +264,24 @@ struct nd_ra {
 #define ND_RA_LEN     88
 #define ND_RA_LEN_MTU 96
 
-_Static_assert(offsetof(struct nd_ra, mtu) == ND_RA_LEN && sizeof(struct nd_ra) == ND_RA_LEN_MTU, "no padding");
+_Static_assert(offsetof(struct nd_ra, mtu) == ND_RA_LEN && sizeof(struct nd_ra) == ND_RA_LEN_MTU,
+	       "no padding");
 
-PURE struct nd_prefix nd_prefix(const struct in6_addr *prefix, __u8 len, __u8 flags, __be32 lifetime)
+PURE struct nd_prefix nd_prefix(const struct in6_addr *prefix, __u8 len, __u8 flags,
+				__be32 lifetime)
 {
-	return (struct nd_prefix){ .type = ND_OPT_PREFIX, .units = sizeof(struct nd_prefix) / 8, .len = len,
-				   .flags = flags, .valid = lifetime, .preferred = lifetime,
+	return (struct nd_prefix){ .type = ND_OPT_PREFIX,
+				   .units = sizeof(struct nd_prefix) / 8,
+				   .len = len,
+				   .flags = flags,
+				   .valid = lifetime,
+				   .preferred = lifetime,
 				   .prefix = *prefix };
 }
 
 /* What all advertisements share; the rest is 0. len: ND_RA_LEN or ND_RA_LEN_MTU. */
-PURE void nd_ra_begin(struct nd_ra *ra, const struct in6_addr *src, const struct in6_addr *dst, __u32 len)
+PURE void nd_ra_begin(struct nd_ra *ra, const struct in6_addr *src, const struct in6_addr *dst,
+		      __u32 len)
 {
 	*ra = (struct nd_ra){ .word = { 0 } };
 	ra->ip6.version = 6;
@@ -297,7 +312,7 @@ PURE void nd_ra_put(void *to, const struct nd_ra *ra, __u32 len)
 
 #ifndef __bpf__
 
-/* ---- messages of any length, for the slow path ----------------------------------------------- */
+/* ---- messages of any length, for the slow path ---------------------------------------------- */
 
 /* The checksum of the ICMPv6 message behind a header that is ready. */
 PURE void icmp6_seal(void *packet)
@@ -312,7 +327,8 @@ PURE void icmp6_seal(void *packet)
 	memcpy(field, &sum, 2);
 }
 
-/* An advertisement that grows: what is at p, len bytes of size, and an option behind it. -ENOBUFS. */
+/* An advertisement that grows: what is at p, len bytes of size, and an option behind it. -ENOBUFS.
+ */
 PURE int nd_append(void *p, int len, size_t size, const void *option, size_t option_len)
 {
 	if (len < 0 || size - (size_t)len < option_len)
@@ -334,8 +350,9 @@ PURE int nd_finish(void *p, int len)
 }
 
 /*
- * The answer to an echo request (RFC 4443 4.2): the same bytes the other way. pkt is a whole packet of
- * len bytes. Returns the bytes written, 0 when it is no such request or its checksum is wrong, or -ENOBUFS.
+ * The answer to an echo request (RFC 4443 4.2): the same bytes the other way. pkt is a whole packet
+ * of len bytes. Returns the bytes written, 0 when it is no such request or its checksum is wrong,
+ * or -ENOBUFS.
  */
 PURE int icmp6_echo_reply(void *buf, size_t size, const void *pkt, size_t len)
 {
@@ -346,8 +363,8 @@ PURE int icmp6_echo_reply(void *buf, size_t size, const void *pkt, size_t len)
 	if (len < sizeof(ip6) + 8)
 		return 0;
 	memcpy(&ip6, pkt, sizeof(ip6));
-	if (sizeof(ip6) + HOST16(ip6.payload_len) != len || icmp6_type(c, &ip6) != ICMP6_ECHO_REQUEST ||
-	    c.pos[1] || !icmp6_sum_right(c, &ip6))
+	if (sizeof(ip6) + HOST16(ip6.payload_len) != len ||
+	    icmp6_type(c, &ip6) != ICMP6_ECHO_REQUEST || c.pos[1] || !icmp6_sum_right(c, &ip6))
 		return 0;
 	if (size < len)
 		return -ENOBUFS;
@@ -360,7 +377,8 @@ PURE int icmp6_echo_reply(void *buf, size_t size, const void *pkt, size_t len)
 	return (int)len;
 }
 
-/* RFC 4443 2.4 (e): never about an error or a redirect, nor about what has no single node at either end. */
+/* RFC 4443 2.4 (e): never about an error or a redirect, nor about what has no single node at either
+ * end. */
 PURE bool icmp6_may_err(struct cur c, const struct ipv6hdr *ip6)
 {
 	enum addr6_kind from = addr6_kind(&ip6->saddr);
@@ -386,7 +404,9 @@ PURE int icmp6_error(void *buf, size_t size, const struct in6_addr *src, __u8 ty
 	__u8 *p = buf;
 
 	memcpy(&about, pkt, sizeof(about));
-	if (!icmp6_may_err((struct cur){ (const __u8 *)pkt + sizeof(about), (const __u8 *)pkt + len }, &about))
+	if (!icmp6_may_err((struct cur){ (const __u8 *)pkt + sizeof(about),
+					 (const __u8 *)pkt + len },
+			   &about))
 		return 0;
 	if (size < heads + quoted)
 		return -ENOBUFS;

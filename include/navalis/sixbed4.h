@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * 6bed4, the router: addresses, what a datagram or a native packet asks for, and the advertisements.
+ * 6bed4, the router: addresses, what a datagram or a native packet asks for, and the
+ * advertisements.
  *
- * Two formats of the address: W2 of draft-vanrein-6bed4-00 to -04, and W1 of the draft of 2012. Sections
- * are those of protocols/sixbed4.md. The router keeps no state: who a peer is, its address says.
+ * Two formats of the address: W2 of draft-vanrein-6bed4-00 to -04, and W1 of the draft of 2012.
+ * Sections are those of protocols/sixbed4.md. The router keeps no state: who a peer is, its address
+ * says.
  */
 #ifndef NAVALIS_SIXBED4_H
 #define NAVALIS_SIXBED4_H
@@ -14,31 +16,31 @@
 #define SIXBED4_PORT    25790 /* W2; section 3 */
 #define SIXBED4_PORT_W1 25788
 #define SIXBED4_MTU     1280
-#define SIXBED4_ROUTES  10    /* told to peers: as many as the reference router takes */
+#define SIXBED4_ROUTES  10 /* told to peers: as many as the reference router takes */
 
 enum sixbed4_format {
-	SIXBED4_W2, /* 6 bits of IPv4 | 00 | 24 bits of IPv4 | port 16 | 2 bits of IPv4 | lanip 14 */
+	SIXBED4_W2, /* IPv4 6 bits | 00 | IPv4 last 24 | port 16 | IPv4 bits 6, 7 | lanip 14 */
 	SIXBED4_W1, /* EUI-64 of the six bytes port, low byte first, and IPv4 */
 };
 
 /* One listener. As all of nav_config it is volatile where it is read. */
 struct sixbed4_config {
-	struct endpoint4 service; /* where peers send to and hear from; wire order; address 0: switched off */
+	struct endpoint4 service; /* where peers find us; wire order; address 0: switched off */
 	__u64 prefix;             /* the /64, first 8 bytes of addresses, as they lie in memory */
 	__u16 mtu;                /* of the tunnel, bytes of IPv6; both ways */
 	__u16 min_port;           /* host order: peers at lower ports are not sent to; 0 never is */
 	__u8 format;              /* enum sixbed4_format */
-	__u8 retract;             /* 1: a corrective advertisement takes the old prefix back (drafts 1 to 3) */
-	__u8 port0_native;        /* 1: W2 addresses with port 0 are hosts of the same /64, not peers */
+	__u8 retract;             /* 1: corrections take the old prefix back (drafts 1 to 3) */
+	__u8 port0_native;        /* 1: W2 addresses with port 0 are hosts of the same /64 */
 	__u8 pad;
 	__u32 n_routes;
-	struct prefix6 route[SIXBED4_ROUTES]; /* told to peers as reachable through us, length 16..128 */
+	struct prefix6 route[SIXBED4_ROUTES]; /* told to peers; length 16..128 */
 	__u32 pad2;
 };
 
 _Static_assert(sizeof(struct sixbed4_config) == 32 + 20 * SIXBED4_ROUTES, "no hidden padding");
 
-/* ---- addresses (sections 5, 15) --------------------------------------------------------------- */
+/* ---- addresses (sections 5, 15) ------------------------------------------------------------- */
 
 /* The last 8 bytes of an address as a number. */
 PURE __u64 sixbed4_low(const struct in6_addr *a)
@@ -88,8 +90,9 @@ PURE bool sixbed4_opaque(__u8 format, __u64 low)
 
 PURE struct in6_addr sixbed4_addr(__u64 prefix, __u64 low)
 {
-	return (struct in6_addr){ .s6_addr32 = { (__be32)(__u32)prefix, (__be32)(__u32)(prefix >> 32),
-						 BE32(low >> 32), BE32(low) } };
+	return (struct in6_addr){ .s6_addr32 = { (__be32)(__u32)prefix,
+						 (__be32)(__u32)(prefix >> 32), BE32(low >> 32),
+						 BE32(low) } };
 }
 
 /* fe80::, and what is behind it. */
@@ -121,14 +124,15 @@ PURE bool sixbed4_is_ours(const volatile struct sixbed4_config *cfg, const struc
 						     !sixbed4_opaque(SIXBED4_W2, low)));
 }
 
-/* ---- the two questions ------------------------------------------------------------------------ */
+/* ---- the two questions ---------------------------------------------------------------------- */
 
 /*
- * Which endpoint does this address under the prefix name, and may anything be sent there? Section 13.
- * R_NONE with *to; R_NOT_OURS for a host of the same /64 (port0_native); or why not.
+ * Which endpoint does this address under the prefix name, and may anything be sent there?
+ * Section 13. R_NONE with *to; R_NOT_OURS for a host of the same /64 (port0_native); or why not.
  */
-PURE enum reason sixbed4_target(const volatile struct sixbed4_config *cfg, const struct refuse4 *sets,
-				const struct in6_addr *a, struct endpoint4 *to)
+PURE enum reason sixbed4_target(const volatile struct sixbed4_config *cfg,
+				const struct refuse4 *sets, const struct in6_addr *a,
+				struct endpoint4 *to)
 {
 	const __u64 low = sixbed4_low(a);
 	const __u8 format = cfg->format;
@@ -157,12 +161,13 @@ PURE enum reason sixbed4_target(const volatile struct sixbed4_config *cfg, const
 }
 
 /*
- * A native packet (section 7.2): to which endpoint? c stands behind its header ip6; when deep, its whole
- * payload can be read. Returns R_NONE with *to set, R_NOT_OURS, or why not. Its source has also to pass
- * policy_native_src().
+ * A native packet (section 7.2): to which endpoint? c stands behind its header ip6; when deep, its
+ * whole payload can be read. Returns R_NONE with *to set, R_NOT_OURS, or why not. Its source has
+ * also to pass policy_native_src().
  */
 PURE enum reason sixbed4_out(const volatile struct sixbed4_config *cfg, const struct refuse4 *sets,
-			     struct cur c, const struct ipv6hdr *ip6, bool deep, struct endpoint4 *to)
+			     struct cur c, const struct ipv6hdr *ip6, bool deep,
+			     struct endpoint4 *to)
 {
 	enum reason r;
 
@@ -218,8 +223,8 @@ PURE enum reason sixbed4_payload(struct cur *c, __u32 payload_len, const struct 
 #ifndef __bpf__
 
 /*
- * A neighbour solicitation to be answered (section 8): from a peer that is where its source says, for an
- * address of ours. c stands behind the IPv6 header.
+ * A neighbour solicitation to be answered (section 8): from a peer that is where its source says,
+ * for an address of ours. c stands behind the IPv6 header.
  */
 PURE enum reason sixbed4_solicited(const volatile struct sixbed4_config *cfg, struct cur c,
 				   const struct ipv6hdr *ip6)
@@ -239,8 +244,9 @@ PURE enum reason sixbed4_solicited(const volatile struct sixbed4_config *cfg, st
 #endif
 
 /* Neighbour discovery to the router: all of it ends here. c stands behind the IPv6 header. */
-PURE enum reason sixbed4_discovery(const volatile struct sixbed4_config *cfg, struct endpoint4 outer,
-				   struct cur c, __u8 type, bool deep, struct sixbed4_in *in)
+PURE enum reason sixbed4_discovery(const volatile struct sixbed4_config *cfg,
+				   struct endpoint4 outer, struct cur c, __u8 type, bool deep,
+				   struct sixbed4_in *in)
 {
 	const struct ipv6hdr *ip6 = in->ip6;
 
@@ -261,14 +267,13 @@ PURE enum reason sixbed4_discovery(const volatile struct sixbed4_config *cfg, st
 }
 
 /*
- * A datagram to the service endpoint (section 7.1), in that order. c stands at the UDP payload, which is
- * payload_len bytes long; when deep, all of them can be read. Returns
- *   R_NONE           genuine, for native IPv6: what policy_native_dst() lets pass is stripped and routed
- *   R_NOT_OURS       the same, to a host of our own /64 (port0_native)
- *   R_BOUNCED        genuine, for the peer at in->to
+ * A datagram to the service endpoint (section 7.1), in that order. c stands at the UDP payload,
+ * which is payload_len bytes long; when deep, all of them can be read. Returns R_NONE genuine, for
+ * native IPv6: what policy_native_dst() lets pass is stripped and routed R_NOT_OURS       the same,
+ * to a host of our own /64 (port0_native) R_BOUNCED        genuine, for the peer at in->to
  *   R_SOLICITED      to be answered with an advertisement to in->to, the outer source
- *   R_SIXBED4_MOVED  to be dropped, and answered with a corrective advertisement to in->to (section 6.3)
- *   R_SIXBED4_NS     to be answered with a neighbour advertisement to in->to
+ *   R_SIXBED4_MOVED  to be dropped, and answered with a corrective advertisement to in->to
+ * (section 6.3) R_SIXBED4_NS     to be answered with a neighbour advertisement to in->to
  *   R_SIXBED4_LOCAL  for the router itself, genuine: an echo request is to be answered to in->to
  *   R_HOP_LIMIT_IN, R_TOO_BIG   genuine, but in->to is owed an ICMPv6 error
  * or why it is dropped, or left to the slow path. in->ip6 is set in all the cases listed.
@@ -339,7 +344,7 @@ PURE enum reason sixbed4_in(const volatile struct sixbed4_config *cfg, const str
 	return R_BOUNCED;
 }
 
-/* ---- advertisements (sections 6.2, 6.3, 15) ---------------------------------------------------- */
+/* ---- advertisements (sections 6.2, 6.3, 15) ------------------------------------------------- */
 
 /* The prefix of a peer that is at an endpoint. */
 PURE struct nd_prefix sixbed4_prefix(const volatile struct sixbed4_config *cfg, struct endpoint4 at,
@@ -352,9 +357,9 @@ PURE struct nd_prefix sixbed4_prefix(const volatile struct sixbed4_config *cfg, 
 }
 
 /*
- * Whom an advertisement is addressed to. asked: source of the solicitation, or NULL for a corrective one,
- * which peers take from ff02::1 alone. A W1 peer reads its lower half from here; it is also told so, by
- * the lowest bit of the first byte, that its port is odd and of no use.
+ * Whom an advertisement is addressed to. asked: source of the solicitation, or NULL for a
+ * corrective one, which peers take from ff02::1 alone. A W1 peer reads its lower half from here; it
+ * is also told so, by the lowest bit of the first byte, that its port is odd and of no use.
  */
 PURE struct in6_addr sixbed4_ra_dst(const volatile struct sixbed4_config *cfg, struct endpoint4 at,
 				    const struct in6_addr *asked)
@@ -366,14 +371,15 @@ PURE struct in6_addr sixbed4_ra_dst(const volatile struct sixbed4_config *cfg, s
 	return (struct in6_addr){ .s6_addr = { 0xff, 2, [15] = 1 } };
 }
 
-/* Without routes, retraction and nonce: the ND_RA_LEN bytes that XDP sends. dst: sixbed4_ra_dst(). */
-PURE void sixbed4_ra(struct nd_ra *ra, const volatile struct sixbed4_config *cfg, struct endpoint4 at,
-		     const struct in6_addr *dst)
+/* Without routes, retraction and nonce: the ND_RA_LEN bytes that XDP sends. dst: sixbed4_ra_dst().
+ */
+PURE void sixbed4_ra(struct nd_ra *ra, const volatile struct sixbed4_config *cfg,
+		     struct endpoint4 at, const struct in6_addr *dst)
 {
 	const struct in6_addr src = { .s6_addr = { 0xfe, 0x80 } }; /* exactly, or peers drop it */
 
 	nd_ra_begin(ra, &src, dst, ND_RA_LEN);
-	ra->flags = 0x18; /* preference low; the lowest bit has to be 0, or the reference peer drops it */
+	ra->flags = 0x18; /* preference low; peers drop it if the last bit is set */
 	ra->lifetime = BE16(0xffff);
 	ra->reachable = ND_FOREVER;
 	ra->retrans = ND_FOREVER;
@@ -384,8 +390,8 @@ PURE void sixbed4_ra(struct nd_ra *ra, const volatile struct sixbed4_config *cfg
 #ifndef __bpf__
 
 /*
- * The whole advertisement. old: the source of the packet that it corrects, or NULL; asked: the source of
- * the solicitation, or NULL. Returns the bytes written or -ENOBUFS.
+ * The whole advertisement. old: the source of the packet that it corrects, or NULL; asked: the
+ * source of the solicitation, or NULL. Returns the bytes written or -ENOBUFS.
  */
 PURE int sixbed4_build_ra(void *buf, size_t size, const volatile struct sixbed4_config *cfg,
 			  struct endpoint4 at, const struct in6_addr *asked,
@@ -399,7 +405,7 @@ PURE int sixbed4_build_ra(void *buf, size_t size, const volatile struct sixbed4_
 
 	sixbed4_ra(&ra, cfg, at, &dst);
 	len = nd_append(buf, 0, size, &ra, (size_t)head);
-	if (old && cfg->retract && cfg->format == SIXBED4_W2) { /* first: the reference peer takes the last */
+	if (old && cfg->retract && cfg->format == SIXBED4_W2) { /* peers take the last */
 		p = sixbed4_prefix(cfg, sixbed4_unpack(SIXBED4_W2, sixbed4_low(old)), 0);
 		len = nd_append(buf, len, size, &p, sizeof(p));
 	}

@@ -9,37 +9,38 @@
 #include "refuse4.h"
 #include "teredo.h"
 
-#define TEREDO_SERVER_ICMP_MAX 88 /* what Miredo's server relays of ICMPv6 */
-#define TEREDO_RETRANS_MS 2000    /* told to clients, as Miredo's server does */
-#define TEREDO_AUTH_LEN 13        /* of an authentication indication without identifier and value */
-#define TEREDO_ORIGIN_LEN 8
+#define TEREDO_SERVER_ICMP_MAX 88   /* what Miredo's server relays of ICMPv6 */
+#define TEREDO_RETRANS_MS      2000 /* told to clients, as Miredo's server does */
+#define TEREDO_AUTH_LEN        13 /* of an authentication indication without identifier and value */
+#define TEREDO_ORIGIN_LEN      8
 
 /* As all of nav_config it is volatile where it is read. */
 struct teredo_server_config {
-	__be32 addr[2];   /* primary, secondary: port 3544 of both is ours; primary 0: switched off */
-	__u16 relay_max;  /* bytes that may follow the IPv6 header of what is sent on, trailers included */
-	__u16 mtu;        /* told to clients in an MTU option; 0: no such option, as Microsoft's */
+	__be32 addr[2];  /* primary, secondary; port 3544 of both; primary 0: switched off */
+	__u16 relay_max; /* bytes behind the IPv6 header of what is sent on, trailers included */
+	__u16 mtu;       /* told to clients in an MTU option; 0: no such option, as Microsoft's */
 	__u32 pad;
 };
 
 _Static_assert(sizeof(struct teredo_server_config) == 16, "no hidden padding");
 
-/* What a datagram asks for. The IPv6 header is a copy: an indication of 13 bytes leaves it unaligned. */
+/* What a datagram asks for. The IPv6 header is a copy: an indication of 13 bytes leaves it
+ * unaligned. */
 struct teredo_request {
 	union {
 		struct ipv6hdr ip6;
 		__u64 word[5];
 	};
-	const __u8 *packet;   /* where it is */
-	__u32 len;            /* of packet and trailers, bytes: all that is sent on to a client */
-	__u32 from;           /* index of the address of ours that the answer, or the packet, leaves by */
-	struct endpoint4 to;  /* and where it goes */
-	__u64 nonce;          /* of the authentication indication, in memory order; valid when auth */
-	bool auth;
-	bool origin;          /* an origin indication of the outer source goes in front */
+	const __u8 *packet;  /* where it is */
+	__u32 len;           /* of packet and trailers, bytes: all that is sent on to a client */
+	__u32 from;          /* index of the address of ours that the answer leaves by */
+	struct endpoint4 to; /* and where it goes */
+	__u64 nonce;         /* of the authentication indication, in memory order */
+	bool auth;           /* there was one */
+	bool origin;         /* an origin indication of the outer source goes in front */
 };
 
-/* ---- indications (section 5.1.1) -------------------------------------------------------------- */
+/* ---- indications (section 5.1.1) ------------------------------------------------------------ */
 
 /* The origin indication of an endpoint, as it lies in memory. */
 PURE __u64 teredo_origin(struct endpoint4 at)
@@ -50,11 +51,12 @@ PURE __u64 teredo_origin(struct endpoint4 at)
 /* The endpoint in an origin indication. */
 PURE struct endpoint4 teredo_origin_of(__u64 origin)
 {
-	return (struct endpoint4){ .addr = (NAV_FORCE __be32)~(__u32)(origin >> 32),
-				   .port = (NAV_FORCE __be16)(__u16)~(origin >> 16) };
+	return (struct endpoint4){ .addr = (NAV_FORCE __be32) ~(__u32)(origin >> 32),
+				   .port = (NAV_FORCE __be16)(__u16) ~(origin >> 16) };
 }
 
-/* TEREDO_AUTH_LEN bytes: the nonce comes back, the key, if there was one, is not known here (5.3.2). */
+/* TEREDO_AUTH_LEN bytes: the nonce comes back, the key, if there was one, is not known here
+ * (5.3.2). */
 PURE void teredo_put_auth(void *to, __u64 nonce)
 {
 	__u8 *p = to;
@@ -110,8 +112,8 @@ PURE void teredo_take_origin(struct cur *c, __u32 *len)
 }
 
 /*
- * What a datagram holds: authentication, origin, each at most once and in this order, and an IPv6 packet
- * that may have trailers. Leaves c behind the IPv6 header.
+ * What a datagram holds: authentication, origin, each at most once and in this order, and an IPv6
+ * packet that may have trailers. Leaves c behind the IPv6 header.
  */
 PURE enum reason teredo_request(struct cur *c, __u32 len, bool deep, struct teredo_request *q)
 {
@@ -124,8 +126,10 @@ PURE enum reason teredo_request(struct cur *c, __u32 len, bool deep, struct tere
 	p = len < 2 ? NULL : cur_take(c, 2);
 	if (p && !p[0] && p[1] <= 1)
 		return R_INDICATION;
-	if (!p || p[0] >> 4 != 6 || len < sizeof(q->ip6) || !cur_take(c, sizeof(q->ip6) - 2))
+	if (!p || p[0] >> 4 != 6 || len < sizeof(q->ip6))
 		return R_INNER_NOT_IP6;
+	if (!cur_take(c, sizeof(q->ip6) - 2))
+		return R_NOT_LINEAR;
 	for (int i = 0; i < 5; i++)
 		q->word[i] = load64(p + 8 * i);
 	if (sizeof(q->ip6) + HOST16(q->ip6.payload_len) > len)
@@ -135,18 +139,20 @@ PURE enum reason teredo_request(struct cur *c, __u32 len, bool deep, struct tere
 	return R_NONE;
 }
 
-/* ---- the decision (sections 5.3.1, 5.3.2) ------------------------------------------------------ */
+/* ---- the decision (sections 5.3.1, 5.3.2) --------------------------------------------------- */
 
-/* fe80:: and the identifier that the server's address would have as a client's, cone bit set (5.3.2). */
+/* fe80:: and the identifier that the server's address would have as a client's, cone bit set
+ * (5.3.2). */
 PURE struct in6_addr teredo_server_link(const volatile struct teredo_server_config *cfg)
 {
 	return (struct in6_addr){ .s6_addr32 = { BE32(0xfe800000), 0,
-						 BE32(TEREDO_FLAG_CONE << 16 |
+						 BE32((__u32)TEREDO_FLAG_CONE << 16 |
 						      (TEREDO_SERVER_PORT ^ 0xffff)),
 						 ~cfg->addr[0] } };
 }
 
-PURE bool teredo_server_is_link(const volatile struct teredo_server_config *cfg, const struct in6_addr *a)
+PURE bool teredo_server_is_link(const volatile struct teredo_server_config *cfg,
+				const struct in6_addr *a)
 {
 	const struct in6_addr link = teredo_server_link(cfg);
 
@@ -173,7 +179,8 @@ PURE enum reason teredo_server_target(const volatile struct teredo_server_config
 				      struct endpoint4 *to)
 {
 	*to = teredo_mapped(client);
-	if (!to->port || (to->addr == teredo_server(client) && to->port == BE16(TEREDO_SERVER_PORT)))
+	if (!to->port ||
+	    (to->addr == teredo_server(client) && to->port == BE16(TEREDO_SERVER_PORT)))
 		return R_CLIENT_PORT;
 	if (!to->addr)
 		return R_CLIENT_REFUSED;
@@ -201,25 +208,25 @@ PURE enum reason teredo_server_source(const volatile struct teredo_server_config
 	case ADDR6_MULTICAST:
 		return R_SRC_MULTICAST;
 	default: /* a relay: its bubbles may come from link-local addresses */
-		return teredo_is(&ip6->daddr) && teredo_server(&ip6->daddr) == cfg->addr[0] ?
-			       R_NONE :
-			       R_SERVER_NOT_OURS;
+		return teredo_is(&ip6->daddr) && teredo_server(&ip6->daddr) == cfg->addr[0]
+			       ? R_NONE
+			       : R_SERVER_NOT_OURS;
 	}
 }
 
 /*
- * A datagram to port 3544 of addr[at], checked in the order of section 5.3.1. c stands at the UDP payload,
- * which is payload_len bytes long; when deep, all of them can be read. q begins as zeros. Returns
- *   R_SOLICITED       answer with an advertisement to q->to, from addr[q->from]
- *   R_SERVER_RELAYED  send q->len bytes at q->packet on to q->to, an origin indication before it if q->origin
- *   R_SERVER_LOCAL    an echo request to be answered to q->to, from addr[q->from]
- *   R_NONE            for native IPv6, without trailers: what policy_native_dst() lets pass is routed
- *   R_HOP_LIMIT_IN    the same, but it is owed Time Exceeded
- * or why it is dropped, or left to the slow path.
+ * A datagram to port 3544 of addr[at], checked in the order of section 5.3.1. c stands at the UDP
+ * payload, which is payload_len bytes long; when deep, all of them can be read. q begins as zeros.
+ * Returns R_SOLICITED       answer with an advertisement to q->to, from addr[q->from]
+ *   R_SERVER_RELAYED  send q->len bytes at q->packet on to q->to, an origin indication before it if
+ * q->origin R_SERVER_LOCAL    an echo request to be answered to q->to, from addr[q->from] R_NONE
+ * for native IPv6, without trailers: what policy_native_dst() lets pass is routed R_HOP_LIMIT_IN
+ * the same, but it is owed Time Exceeded or why it is dropped, or left to the slow path.
  */
-PURE enum reason teredo_server_in(const volatile struct teredo_server_config *cfg, const struct refuse4 *sets,
-				  struct endpoint4 outer, __u32 at, struct cur c, __u32 payload_len,
-				  bool deep, struct teredo_request *q)
+PURE enum reason teredo_server_in(const volatile struct teredo_server_config *cfg,
+				  const struct refuse4 *sets, struct endpoint4 outer, __u32 at,
+				  struct cur c, __u32 payload_len, bool deep,
+				  struct teredo_request *q)
 {
 	const struct ipv6hdr *ip6 = &q->ip6;
 	enum reason r = teredo_request(&c, payload_len, deep, q);
@@ -231,7 +238,8 @@ PURE enum reason teredo_server_in(const volatile struct teredo_server_config *cf
 		return r;
 	type = icmp6_type(c, ip6);
 	if (type < 0 && !teredo_is_bubble(ip6))
-		return R_SERVER_KIND;
+		return ip6->nexthdr == IPPROTO_ICMPV6 && ip6->payload_len ? R_NOT_LINEAR
+									  : R_SERVER_KIND;
 
 	/* a relay on this host has another port: it is no stranger */
 	if (teredo_server_at(cfg, outer))
@@ -244,7 +252,7 @@ PURE enum reason teredo_server_in(const volatile struct teredo_server_config *cf
 	q->from = at;
 	if (type == ND_ROUTER_SOLICIT && teredo_all_routers(&ip6->daddr) &&
 	    addr6_kind(&ip6->saddr) == ADDR6_LINK_LOCAL) {
-		/* who asks as from behind a cone NAT is answered from the other address, RFC 5991 3.2 */
+		/* the cone bit asks for an answer from the other address, RFC 5991 3.2 */
 		q->from = at ^ (ip6->saddr.s6_addr[8] >> 7);
 		q->origin = true;
 		return nd_solicitation(c, ip6, deep, &nonce);
@@ -281,7 +289,7 @@ PURE enum reason teredo_server_in(const volatile struct teredo_server_config *cf
 	return R_SERVER_RELAYED;
 }
 
-/* ---- advertisements (section 5.3.2) ------------------------------------------------------------ */
+/* ---- advertisements (section 5.3.2) --------------------------------------------------------- */
 
 /* The IPv6 packet. Returns its length, ND_RA_LEN or, with an MTU, ND_RA_LEN_MTU. */
 PURE __u32 teredo_server_ra(struct nd_ra *ra, const volatile struct teredo_server_config *cfg,
@@ -309,10 +317,27 @@ PURE __u32 teredo_indications_len(const struct teredo_request *q)
 	return (q->auth ? TEREDO_AUTH_LEN : 0) + (q->origin ? TEREDO_ORIGIN_LEN : 0);
 }
 
+/*
+ * What an answer adds to the sum of the outer datagram: its indications, and inner, the sum of the
+ * IPv6 packet behind them (csum_lco() of an advertisement).
+ */
+PURE __u64 teredo_indications_sum(const struct teredo_request *q, struct endpoint4 outer,
+				  __u64 inner)
+{
+	__u64 sum = q->origin ? csum_add64(inner, teredo_origin(outer)) : inner;
+
+	if (!q->auth)
+		return sum;
+	/* behind 13 bytes high and low bytes change places (RFC 1071 2 B) */
+	sum = __builtin_bswap16(csum_fold(sum));
+	return csum_add64(csum_add16(sum, BE16(1)), q->nonce);
+}
+
 #ifndef __bpf__
 
 /* The whole UDP payload of the answer to a solicitation. Returns the bytes written or -ENOBUFS. */
-PURE int teredo_server_build_ra(void *buf, size_t size, const volatile struct teredo_server_config *cfg,
+PURE int teredo_server_build_ra(void *buf, size_t size,
+				const volatile struct teredo_server_config *cfg,
 				struct endpoint4 outer, const struct teredo_request *q)
 {
 	__u8 *p = buf;

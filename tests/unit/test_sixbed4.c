@@ -237,6 +237,24 @@ static void sixbed4_6_routes_retraction_and_room(void **st)
 	}
 }
 
+/* XDP may see less of a datagram than its UDP header says: then the slow path decides. */
+static void doubt_about_a_split_frame_is_no_verdict(void **st)
+{
+	const struct sixbed4_config cfg = router(SIXBED4_W2);
+	const struct packet p = packet(RS);
+	struct sixbed4_in in;
+
+	(void)st;
+	for (size_t n = 41; n < p.len; n++) {
+		struct packet split = p;
+		struct cur c;
+
+		split.len = n;
+		c = exactly(&split);
+		expect_reason(sixbed4_in(&cfg, &refusing, PEER, c, (__u32)p.len, false, &in), R_NOT_LINEAR);
+	}
+}
+
 /* ---- data */
 
 static void sixbed4_7_1_genuine_packet_goes_native(void **st)
@@ -704,6 +722,7 @@ int main(void)
 		cmocka_unit_test(sixbed4_6_bad_solicitations_are_not_answered),
 		cmocka_unit_test(sixbed4_6_unusual_solicitations_are_the_slow_paths),
 		cmocka_unit_test(sixbed4_6_routes_retraction_and_room),
+		cmocka_unit_test(doubt_about_a_split_frame_is_no_verdict),
 		cmocka_unit_test(sixbed4_7_1_genuine_packet_goes_native),
 		cmocka_unit_test(sixbed4_7_1_refusals_by_name),
 		cmocka_unit_test(sixbed4_7_1_bounce_to_another_peer),
