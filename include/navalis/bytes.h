@@ -48,21 +48,36 @@
 #define BE32(x) ((NAV_FORCE __be32)__builtin_bswap32((__u32)(x)))
 #define HOST16(x) __builtin_bswap16((NAV_FORCE __u16)(x))
 #define HOST32(x) __builtin_bswap32((NAV_FORCE __u32)(x))
+#define HOST64(x) __builtin_bswap64((NAV_FORCE __u64)(x))
 
 /* The bits of a wire word as a number, order untouched: for sums, hashes and comparisons. */
 #define RAW16(x) ((NAV_FORCE __u16)(x))
 #define RAW32(x) ((NAV_FORCE __u32)(x))
 
+#ifdef __bpf__
+typedef __u64 __attribute__((may_alias)) word64;
+#endif
+
 /* Eight bytes in memory order, from any alignment. */
 PURE __u64 load64(const void *p)
 {
 #ifdef __bpf__
-	return *(const __u64 *)p; /* one load; memcpy would be split by the 4-byte alignment of in6_addr */
+	return *(const word64 *)p; /* one load; memcpy would be split by the 4-byte alignment of in6_addr */
 #else
 	__u64 v;
 
 	memcpy(&v, p, sizeof(v));
 	return v;
+#endif
+}
+
+/* The other way round. */
+PURE void store64(void *p, __u64 v)
+{
+#ifdef __bpf__
+	*(word64 *)p = v;
+#else
+	memcpy(p, &v, sizeof(v));
 #endif
 }
 

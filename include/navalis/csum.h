@@ -22,6 +22,12 @@ PURE __u16 csum_fold(__u64 sum)
 	return (__u16)(half >> 16);
 }
 
+/* Eight bytes in memory order. */
+PURE __u64 csum_add64(__u64 sum, __u64 words)
+{
+	return sum + (words & 0xffffffff) + (words >> 32);
+}
+
 PURE __u64 csum_add32(__u64 sum, __be32 word)
 {
 	return sum + RAW32(word);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whom no tunnel packet is sent to or believed from: the refused list, and this host itself.
+ */
+#ifndef NAVALIS_REFUSE4_H
+#define NAVALIS_REFUSE4_H
+
+#include "addr4.h"
+
+enum refusal {
+	REFUSAL_NONE,
+	REFUSAL_LISTED, /* not global unicast, or on the operator's list */
+	REFUSAL_OURS,   /* an address of this host, or a broadcast address of its networks */
+};
+
+struct refuse4 {
+	const volatile struct addr4_set *listed;
+	const struct addr4_set *own; /* NULL: not known */
+};
+
+/*
+ * The XDP program has one of each set and searches them in a function of its own, which takes the
+ * address alone: the verifier would else follow a frozen list of 1024 ranges down every branch,
+ * and go on from each leaf through all that comes behind.
+ */
+#ifdef __bpf__
+int refuse4_search(__be32 addr); /* enum refusal; the program defines it, noinline */
+#endif
+
+PURE enum refusal refuse4(const struct refuse4 *sets, __be32 addr)
+{
+#ifdef __bpf__
+	(void)sets;
+	return (enum refusal)refuse4_search(addr);
+#else
+	if (sets->own && addr4_set_has(sets->own, addr))
+		return REFUSAL_OURS;
+	return addr4_set_has(sets->listed, addr) ? REFUSAL_LISTED : REFUSAL_NONE;
+#endif
+}
+
+#endif
