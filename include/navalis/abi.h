@@ -15,8 +15,9 @@
 #include "regions.h"
 #include "table.h"
 #include "teredo.h"
+#include "tunnels.h"
 
-#define NAV_ABI 5
+#define NAV_ABI 6
 #define NAV_MAGIC 0x6e617661 /* «nava» */
 
 /* Where an instance is, by its name. The folder of pins is 0700. */
@@ -173,6 +174,16 @@ struct nav_config {
 	struct table_seed seed;
 	__u32 nexthop_life;        /* coarse units that a next hop is believed without asking again */
 	struct meter_rate meter[METER_MAX]; /* of each CPU; unit: a tick */
+
+	/* the other mechanisms; what is not configured is all zero */
+	struct teredo_server_config server;
+	struct sixbed4_config sixbed4[SIXBED4_LISTENERS];
+	struct sixto4_config sixto4;
+	__u32 n_sixrd;
+	struct sixrd_domain sixrd[SIXRD_DOMAINS];
+	struct sixin4_config sixin4; /* the tunnels themselves are in maps */
+	struct hg48_config hg48;
+	struct tunnel_prefixes tunnels;
 };
 
 /* A NIC as navalisd last saw it. */

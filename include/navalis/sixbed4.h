@@ -16,29 +16,6 @@
 #define SIXBED4_PORT    25790 /* W2; section 3 */
 #define SIXBED4_PORT_W1 25788
 #define SIXBED4_MTU     1280
-#define SIXBED4_ROUTES  10 /* told to peers: as many as the reference router takes */
-
-enum sixbed4_format {
-	SIXBED4_W2, /* IPv4 6 bits | 00 | IPv4 last 24 | port 16 | IPv4 bits 6, 7 | lanip 14 */
-	SIXBED4_W1, /* EUI-64 of the six bytes port, low byte first, and IPv4 */
-};
-
-/* One listener. As all of nav_config it is volatile where it is read. */
-struct sixbed4_config {
-	struct endpoint4 service; /* where peers find us; wire order; address 0: switched off */
-	__u64 prefix;             /* the /64, first 8 bytes of addresses, as they lie in memory */
-	__u16 mtu;                /* of the tunnel, bytes of IPv6; both ways */
-	__u16 min_port;           /* host order: peers at lower ports are not sent to; 0 never is */
-	__u8 format;              /* enum sixbed4_format */
-	__u8 retract;             /* 1: corrections take the old prefix back (drafts 1 to 3) */
-	__u8 port0_native;        /* 1: W2 addresses with port 0 are hosts of the same /64 */
-	__u8 pad;
-	__u32 n_routes;
-	struct prefix6 route[SIXBED4_ROUTES]; /* told to peers; length 16..128 */
-	__u32 pad2;
-};
-
-_Static_assert(sizeof(struct sixbed4_config) == 32 + 20 * SIXBED4_ROUTES, "no hidden padding");
 
 /* ---- addresses (sections 5, 15) ------------------------------------------------------------- */
 

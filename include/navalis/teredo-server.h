@@ -14,16 +14,6 @@
 #define TEREDO_AUTH_LEN        13 /* of an authentication indication without identifier and value */
 #define TEREDO_ORIGIN_LEN      8
 
-/* As all of nav_config it is volatile where it is read. */
-struct teredo_server_config {
-	__be32 addr[2];  /* primary, secondary; port 3544 of both; primary 0: switched off */
-	__u16 relay_max; /* bytes behind the IPv6 header of what is sent on, trailers included */
-	__u16 mtu;       /* told to clients in an MTU option; 0: no such option, as Microsoft's */
-	__u32 pad;
-};
-
-_Static_assert(sizeof(struct teredo_server_config) == 16, "no hidden padding");
-
 /* What a datagram asks for. The IPv6 header is a copy: an indication of 13 bytes leaves it
  * unaligned. */
 struct teredo_request {

@@ -101,6 +101,41 @@ struct hg48_config {
 	struct tunnel_link link;   /* MTU 1280, DF 0 */
 };
 
+/* 6bed4: one listener. The formats: of draft-vanrein-6bed4-04, and of 2012. */
+#define SIXBED4_LISTENERS 2
+#define SIXBED4_ROUTES  10 /* told to peers: as many as the reference router takes */
+
+enum sixbed4_format {
+	SIXBED4_W2, /* IPv4 6 bits | 00 | IPv4 last 24 | port 16 | IPv4 bits 6, 7 | lanip 14 */
+	SIXBED4_W1, /* EUI-64 of the six bytes port, low byte first, and IPv4 */
+};
+
+struct sixbed4_config {
+	struct endpoint4 service; /* where peers find us; wire order; address 0: switched off */
+	__u64 prefix;             /* the /64, first 8 bytes of addresses, as they lie in memory */
+	__u16 mtu;                /* of the tunnel, bytes of IPv6; both ways */
+	__u16 min_port;           /* host order: peers at lower ports are not sent to; 0 never is */
+	__u8 format;              /* enum sixbed4_format */
+	__u8 retract;             /* 1: corrections take the old prefix back (drafts 1 to 3) */
+	__u8 port0_native;        /* 1: W2 addresses with port 0 are hosts of the same /64 */
+	__u8 pad;
+	__u32 n_routes;
+	struct prefix6 route[SIXBED4_ROUTES]; /* told to peers; length 16..128 */
+	__u32 pad2;
+};
+
+_Static_assert(sizeof(struct sixbed4_config) == 32 + 20 * SIXBED4_ROUTES, "no hidden padding");
+
+/* The Teredo server (RFC 4380 5.3). */
+struct teredo_server_config {
+	__be32 addr[2];  /* primary, secondary; port 3544 of both; primary 0: switched off */
+	__u16 relay_max; /* bytes behind the IPv6 header of what is sent on, trailers included */
+	__u16 mtu;       /* told to clients in an MTU option; 0: no such option, as Microsoft's */
+	__u32 pad;
+};
+
+_Static_assert(sizeof(struct teredo_server_config) == 16, "no hidden padding");
+
 /*
  * What lies behind tunnels, and where a packet that came out of one may go on into another: bit T
  * of cross[F] lets it go from F to T. The configured tunnels (6in4) are too many for a list: they

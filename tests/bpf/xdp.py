@@ -42,7 +42,7 @@ def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=
     out = out.ljust(36 + 320 + 8 + 8192, b"\0")
     out += struct.pack("<I8I", len(nics), *(list(nics) + [0] * (NICS - len(nics))))
     out += struct.pack("<II3QI", BUCKETS, SHIFT, *SEED, nexthop_life)
-    return (out + struct.pack("<II", meter, burst) * 5).ljust(8672, b"\0")
+    return (out + struct.pack("<II", meter, burst) * 5).ljust(10624, b"\0")
 
 
 class Xdp:

@@ -415,7 +415,7 @@ static void outer_sum_of_answers_without_a_look_at_their_payload(void **st)
 	assert_int_equal(take(&p, CLIENT, 0, false, &q), R_SOLICITED);
 	teredo_server_ra(&ra, &cfg, &q.ip6.saddr);
 	sum = csum_udp4_head(from, to, port, at, BE16(8 + 109));
-	assert_int_equal(csum_udp(sum + teredo_indications_sum(&q, CLIENT, csum_lco(&ra.ip6))), BE16(0x0491));
+	assert_int_equal(csum_udp(sum + teredo_indications_sum(&q, CLIENT, csum_lco(load64(&ra.ip6)))), BE16(0x0491));
 
 	p = packet(BUBBLE_V24);
 	assert_int_equal(take(&p, RELAY, 0, false, &q), R_SERVER_RELAYED);
