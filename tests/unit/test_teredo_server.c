@@ -115,6 +115,20 @@ static void rfc4380_5_2_2_authentication_of_any_length(void **st)
 	/* the nonce comes back, the identifier and a value for it do not */
 	expect_bytes(buf, teredo_server_build_ra(buf, sizeof(buf), &cfg, CLIENT, &q), RA_V23);
 
+	/* one of both is enough; and what the UDP header does not hold is not read, though it is there */
+	p = packet("00010004" "00112233" "6aeec3b128884291" "00" RS_WINDOWS);
+	expect_odd(&p, CLIENT, R_INDICATION_ODD, R_SOLICITED);
+	p = packet("00010400" "00112233" "6aeec3b128884291" "00" RS_WINDOWS);
+	expect_odd(&p, CLIENT, R_INDICATION_ODD, R_SOLICITED);
+	for (__u32 n = 0; n < p.len; n++) {
+		struct cur c = exactly(&p);
+
+		memset(&q, 0, sizeof(q));
+		assert_int_not_equal(teredo_server_in(&cfg, &refusing, CLIENT, 0, c, n, true, &q), R_SOLICITED);
+		if (n >= TEREDO_AUTH_LEN && n < TEREDO_AUTH_LEN + 4)
+			expect_reason(teredo_server_in(&cfg, &refusing, CLIENT, 0, c, n, true, &q), R_INDICATION);
+	}
+
 	/* longest of both, and each place where it may be cut */
 	memset(key.b, 0xab, 4 + 510);
 	key.b[0] = 0, key.b[1] = 1, key.b[2] = 255, key.b[3] = 255;
