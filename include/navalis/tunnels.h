@@ -137,9 +137,9 @@ struct teredo_server_config {
 _Static_assert(sizeof(struct teredo_server_config) == 16, "no hidden padding");
 
 /*
- * What lies behind tunnels, and where a packet that came out of one may go on into another: bit T
- * of cross[F] lets it go from F to T. The configured tunnels (6in4) are too many for a list: they
- * are in a map, and who asks has looked there.
+ * What lies behind tunnels, and where a packet that came out of one may go on into another. The
+ * configured tunnels (6in4) are too many for a list: they are in a map, and who asks has looked
+ * there.
  */
 #define TUNNEL_PREFIXES 24
 
@@ -150,10 +150,14 @@ struct tunnel_prefix {
 };
 
 struct tunnel_prefixes {
-	__u32 n;
-	__u32 cross[TUNNEL_MAX];
+	__u64 cross; /* the ways that the operator has opened: TUNNEL_CROSS() */
+	__u32 n, pad;
 	struct tunnel_prefix of[TUNNEL_PREFIXES];
 };
+
+/* Bits, and no array: the verifier refuses an index that was itself read from a map. */
+#define TUNNEL_CROSS(from, to) (1ULL << ((from) * 8 + (to)))
+_Static_assert(TUNNEL_MAX <= 8, "one bit for each way");
 
 /* Which tunnel an address is behind. in4: the one of 6in4, or NULL. */
 PURE enum tunnel tunnels_of(const volatile struct tunnel_prefixes *t, const struct in6_addr *a,
@@ -186,7 +190,7 @@ PURE enum reason tunnels_cross(const volatile struct tunnel_prefixes *t, enum tu
 		return R_NONE;
 	if (kind == from && to_id == id)
 		return from == TUNNEL_SIXRD ? R_NONE : R_DST_TUNNEL;
-	return t->cross[from] >> kind & 1 ? R_NONE : R_DST_TUNNEL;
+	return t->cross & TUNNEL_CROSS(from, kind) ? R_NONE : R_DST_TUNNEL;
 }
 
 /*
@@ -203,7 +207,7 @@ PURE enum reason tunnels_native(const volatile struct tunnel_prefixes *t, enum t
 
 	if (kind != TUNNEL_SIXRD && kind != TUNNEL_SIXIN4 && kind != TUNNEL_HG48)
 		return R_NONE;
-	return t->cross[kind] >> to & 1 ? R_NONE : R_SRC_TUNNEL;
+	return t->cross & TUNNEL_CROSS(kind, to) ? R_NONE : R_SRC_TUNNEL;
 }
 
 #endif

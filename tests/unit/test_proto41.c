@@ -758,6 +758,9 @@ static void packets_of_one_tunnel_do_not_leave_by_another(void **st)
 	struct sixto4_config c = relay_config();
 	struct hg48_config hg = hg_config();
 	struct tunnels all = { .sixto4 = &c, .sixrd = d, .n_sixrd = 2, .hg48 = &hg };
+	static const struct sixto4_config no_to4;
+	static const struct hg48_config no_hg;
+	struct tunnels off = { .sixto4 = &no_to4, .hg48 = &no_hg }, empty = { 0 };
 	struct prefix6 teredo = pfx("2001::/32");
 	struct tunnel_prefixes p = { 0 };
 	const struct {
@@ -779,6 +782,9 @@ static void packets_of_one_tunnel_do_not_leave_by_another(void **st)
 	assert_true(tunnels_add_prefix(&p, TUNNEL_TEREDO, 0, &teredo));
 	assert_true(tunnels_add_prefixes(&p, &all));
 	assert_int_equal(p.n, 5);
+	assert_true(tunnels_add_prefixes(&p, &off));
+	assert_true(tunnels_add_prefixes(&p, &empty));
+	assert_int_equal(p.n, 5); /* what is not configured has none */
 	for (size_t f = 0; f < SIZE(to); f++) {
 		const enum tunnel from = to[f].tunnel;
 
@@ -795,14 +801,13 @@ static void packets_of_one_tunnel_do_not_leave_by_another(void **st)
 			else
 				expect_reason(tunnels_cross(&p, from, to[f].id, &dst, t), R_DST_TUNNEL);
 			/* the operator's word is for one way, and not for the way back */
-			p.cross[to[i].tunnel] = 1U << from;
+			p.cross = TUNNEL_CROSS(to[i].tunnel, from);
 			if (to[i].tunnel != from)
 				expect_reason(tunnels_cross(&p, from, to[f].id, &dst, t), R_DST_TUNNEL);
-			p.cross[to[i].tunnel] = 0;
-			p.cross[from] = 1U << to[i].tunnel;
+			p.cross = TUNNEL_CROSS(from, to[i].tunnel);
 			assert_int_equal(tunnels_cross(&p, from, to[f].id, &dst, t),
 					 i == f && !hairpin ? R_DST_TUNNEL : R_NONE);
-			p.cross[from] = 0;
+			p.cross = 0;
 		}
 	}
 	/* a native source: with that of somebody behind this host alone it is forged, or has crossed over */
@@ -816,10 +821,10 @@ static void packets_of_one_tunnel_do_not_leave_by_another(void **st)
 			continue;
 		}
 		expect_reason(tunnels_native(&p, TUNNEL_SIXTO4, &src, t), R_SRC_TUNNEL);
-		p.cross[to[i].tunnel] = 1U << TUNNEL_SIXTO4;
+		p.cross = TUNNEL_CROSS(to[i].tunnel, TUNNEL_SIXTO4);
 		assert_int_equal(tunnels_native(&p, TUNNEL_SIXTO4, &src, t), R_NONE);
 		expect_reason(tunnels_native(&p, TUNNEL_TEREDO, &src, t), R_SRC_TUNNEL);
-		p.cross[to[i].tunnel] = 0;
+		p.cross = 0;
 	}
 	while (p.n < TUNNEL_PREFIXES)
 		assert_true(tunnels_add_prefix(&p, TUNNEL_TEREDO, 0, &teredo));
@@ -1103,6 +1108,14 @@ static void mechanisms_that_could_loop_are_named(void **st)
 	assert_false(tunnels_conflict(&none, &c));
 	ok->rd[1].br = ok->rd[0].br; /* the inner source tells domains apart */
 	assert_false(conflicts(ok, &c));
+	ok->in4[1].n_prefixes = SIXIN4_PREFIXES;
+	ok->in4[1].prefix[1] = pfx("fd00:1::/32");
+	ok->in4[1].prefix[2] = pfx("2001:db8:300::/48");
+	ok->in4[1].prefix[3] = pfx("2001:db8:400::/48");
+	assert_false(conflicts(ok, &c));
+	ok->in4[1].prefix[1] = pfx("fc00::/7");
+	ok->all.hg48 = NULL;
+	assert_false(conflicts(ok, &c));
 
 	WRONG(w->to4.local = in4("10.0.0.7"), "not a global one", ALONE(SIXTO4, 0));
 	WRONG(w->to4.local = in4("192.88.99.1"), "not a global one", ALONE(SIXTO4, 0));
@@ -1123,7 +1136,8 @@ static void mechanisms_that_could_loop_are_named(void **st)
 	WRONG(w->in4[1].local = 0, "not unicast", ALONE(SIXIN4, 2));
 	WRONG(w->in4[1].remote = in4("255.255.255.255"), "not unicast", ALONE(SIXIN4, 2));
 	WRONG(w->in4[1].remote = w->in4[1].local, "is this host", ALONE(SIXIN4, 2));
-	WRONG(w->in4[1].remote = in4("192.31.196.7"), "is this host", ALONE(SIXIN4, 2));
+	WRONG(w->in4[1].local = w->in4[1].remote, "is this host", ALONE(SIXIN4, 2));
+	WRONG(w->in4[1].remote = in4("192.31.196.255"), "is this host", ALONE(SIXIN4, 2));
 	WRONG(w->in4[1].remote = w->rd[1].br, "is this host", ALONE(SIXIN4, 2));
 	WRONG((w->to4.local = w->to4.source = w->in4[1].remote), "is this host", ALONE(SIXIN4, 2));
 	WRONG(w->hg.service.addr = w->in4[1].remote, "is this host", ALONE(SIXIN4, 2));
