@@ -5,6 +5,7 @@ The root file system is Debian 12, made once by debootstrap below HOME; the kern
 unpacked. What a script needs goes in as a tar archive on a second disk. Two virtio NICs, eth0 and eth1,
 are the ends of one wire.
 """
+import concurrent.futures
 import glob
 import hashlib
 import io
@@ -225,3 +226,10 @@ def run(kernel, script, files=(), systemd=False, timeout=300, memory=1024, icoun
     if not m:
         raise RuntimeError("the machine did not run the script:\n" + console[-4000:])
     return Result(console, m[1], int(m[2]))
+
+
+def at_once(job):
+    """{kernel: a future of what job(kernel) returns}: a machine keeps little more than one core busy, so both at a time."""
+    prepare()
+    pool = concurrent.futures.ThreadPoolExecutor()
+    return {kernel: pool.submit(job, kernel) for kernel in KERNELS}
