@@ -249,11 +249,16 @@ static void forget_routes(struct netlink *nl, __u8 family, bool is_route)
 	}
 }
 
-/* A second early, for that is how often anybody asks. What a router has announced again goes on then. */
+/*
+ * Well early: anybody asks once a second, or a little later, and a next hop that XDP has asked for by then by a
+ * destination that has lost its route is the wrong one for others. What a router has announced again goes on then.
+ */
+#define EXPIRES_MS 2000
+
 static void forget_expiring(struct netlink *nl)
 {
 	for (int i = 0; i < REGION_FAMILIES; i++)
-		if (nl->routes[i].by == HOPS_BY_ROUTE && now_ms() + 1000 >= nl->routes[i].end_ms)
+		if (nl->routes[i].by == HOPS_BY_ROUTE && now_ms() + EXPIRES_MS >= nl->routes[i].end_ms)
 			forget_routes(nl, families[i], true);
 }
 

@@ -21,9 +21,14 @@ def load():
     return module
 
 
+@pytest.fixture(scope="module")
+def tested(machines):
+    return machines.at_once(lambda kernel: vm.run(kernel, "/usr/bin/python3 tests/vm/inside_pktgen.py\n", FILES, timeout=600))
+
+
 @pytest.mark.parametrize("kernel", vm.KERNELS)
-def test_load_tests_lose_nothing_at_a_bounded_rate(machines, kernel):
-    r = machines.run(kernel, "/usr/bin/python3 tests/vm/inside_pktgen.py\n", FILES, timeout=600)
+def test_load_tests_lose_nothing_at_a_bounded_rate(tested, kernel):
+    r = tested[kernel].result()
     print("\n%s:\n%s" % (kernel, "\n".join(l for l in r.text.splitlines() if l.startswith("|"))))
     assert r.code == 0 and "load tests: good" in r.text, r.text
 
