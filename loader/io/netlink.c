@@ -250,8 +250,9 @@ static void forget_routes(struct netlink *nl, __u8 family, bool is_route)
 }
 
 /*
- * Well early: anybody asks once a second, or a little later, and a next hop that XDP has asked for by then by a
- * destination that has lost its route is the wrong one for others. What a router has announced again goes on then.
+ * Well early: anybody asks once a second, or a little later, and a next hop that XDP has asked for by
+ * then by a destination that has lost its route is the wrong one for others. What a router has
+ * announced again goes on then.
  */
 #define EXPIRES_MS 2000
 
