@@ -250,16 +250,24 @@ static void forget_routes(struct netlink *nl, __u8 family, bool is_route)
 }
 
 /*
- * Well early: anybody asks once a second, or a little later, and a next hop that XDP has asked for by then by a
- * destination that has lost its route is the wrong one for others. What a router has announced again goes on then.
+ * Well early: anybody asks once a second, or a little later, and a next hop that XDP has asked for by
+ * then by a destination that has lost its route is the wrong one for others. The next look is when it
+ * has ended, unless a router has announced it again: within 10 ms of its end the kernel says of it
+ * what it says of one that lasts.
  */
 #define EXPIRES_MS 2000
 
 static void forget_expiring(struct netlink *nl)
 {
-	for (int i = 0; i < REGION_FAMILIES; i++)
-		if (nl->routes[i].by == HOPS_BY_ROUTE && now_ms() + EXPIRES_MS >= nl->routes[i].end_ms)
-			forget_routes(nl, families[i], true);
+	for (int i = 0; i < REGION_FAMILIES; i++) {
+		const __u64 end = nl->routes[i].end_ms;
+
+		if (nl->routes[i].by != HOPS_BY_ROUTE || now_ms() + EXPIRES_MS < end)
+			continue;
+		forget_routes(nl, families[i], true);
+		if (nl->gateways.due_ms < end + SETTLE_MS)
+			nl->gateways.due_ms = end + SETTLE_MS;
+	}
 }
 
 int netlink_drain(struct netlink *nl)
