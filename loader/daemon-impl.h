@@ -42,7 +42,7 @@ struct daemon {
 	struct error nic_error; /* why a NIC is without the program, as it was last said */
 	__u64 restore_ms;       /* not to be tried again before; 0: at once */
 	__u32 restore_pause;    /* the last one; grows as long as it fails */
-	__u8 packet[65536] __attribute__((aligned(8)));
+	__u8 packet[UDP_BATCH][UDP_PAYLOAD] __attribute__((aligned(8))); /* from the TUN, whose MTU is 1280 */
 };
 
 static inline __u64 now_ns(void)

@@ -7,7 +7,7 @@
 #include "navalis/addr4.h"
 
 #define UDP_BATCH 64
-#define UDP_PAYLOAD 2048 /* a packet of 1280 bytes, and trailers */
+#define UDP_PAYLOAD 2112 /* a packet of 1280 bytes, and trailers; a power of two would crowd them into a few cache sets */
 
 struct datagram {
 	__u8 *payload; /* the batch's; may be written */
@@ -31,6 +31,16 @@ __u32 udp_overflows(struct udp *u);
 
 /* 0 or negative errno. */
 int udp_send(struct udp *u, struct endpoint4 to, const void *payload, size_t len);
+
+struct sending {
+	struct endpoint4 to;
+	const void *payload;
+	size_t len;
+	int err; /* 0 or negative errno: what came of it */
+};
+
+/* At most UDP_BATCH of them at once. */
+void udp_send_batch(struct udp *u, struct sending *batch, int n);
 
 /*
  * The next ICMPv4 error about a datagram of ours: to whom it went, and what the error quotes of its

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What cannot work says so in one sentence, with the command that repairs it, and changes nothing."""
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -85,7 +86,7 @@ def test_the_prefix_belongs_to_another_relay(lab):
         p = lab.relay.run([BUILD + "/navalisd", "--config", conf], check=False, timeout=20)
         subprocess.run(["rm", "-rf", "/sys/fs/bpf/nvbad%d" % os.getpid(), "/run/navalis/nvbad%d.lock" % os.getpid()], check=True)
         assert p.returncode == 1 and "2001::/32 leads to teredo already" in p.stderr
-        assert "2001::/32 dev teredo" in lab.relay.run("ip -6 route").stdout
+        assert "2001::/32 via fe80::1 dev teredo" in lab.relay.run("ip -6 route").stdout
 
 
 def test_second_instance_of_one_name(lab):
@@ -165,6 +166,15 @@ def test_privileges_are_dropped(lab):
         for name in ("CapPrm", "CapEff", "CapBnd"):
             assert int(status[name], 16) == 1 << 39 | 1 << 12 | 1 << 38, name
         assert status["NoNewPrivs"] == "1"
+
+
+def test_the_tun_has_no_queue_and_clients_are_no_neighbours(lab):
+    """The queue would be for nothing, and the host's table of neighbours has no room for all clients."""
+    with Navalis(lab, "off"):
+        for i in range(3):
+            lab.native.run("ping -6 -c 1 -W 1 -I 2a00:f::1:%d 2001:0:800:101:0:fbff:f6ff:%x" % (i + 1, 0xfe00 + i), check=False)
+        assert "qdisc noqueue" in lab.relay.run("ip link show dev teredo").stdout
+        assert "2001:" not in lab.relay.run("ip -6 neigh show dev teredo nud noarp").stdout
 
 
 def test_detach_leaves_no_trace(lab):
