@@ -10,7 +10,7 @@
 #include "io/control.h"
 #include "io/datapath.h"
 #include "io/netlink.h"
-#include "io/udp.h"
+#include "io/ring.h"
 
 struct daemon {
 	const struct config_source *from; /* of the configuration; not owned */
@@ -28,6 +28,7 @@ struct daemon {
 	struct udp *udp;
 	struct control *control;
 	int tun;
+	struct ring *ring; /* writes to it; NULL: one by one */
 	sd_event *event;
 
 	sd_event_source *tick;

@@ -177,6 +177,29 @@ def test_the_tun_has_no_queue_and_clients_are_no_neighbours(lab):
         assert "2001:" not in lab.relay.run("ip -6 neigh show dev teredo nud noarp").stdout
 
 
+WITHOUT_IO_URING = """
+import ctypes, os, struct, sys
+program = struct.pack("HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, 425, 6, 0, 0, 0x50001, 6, 0, 0, 0x7fff0000)  # 425 is EPERM
+code = ctypes.create_string_buffer(program)
+fprog = struct.pack("HxxxxxxQ", 4, ctypes.addressof(code))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, fprog) == 0, os.strerror(ctypes.get_errno())
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("wrap", [[], ["/usr/bin/python3", "-c", WITHOUT_IO_URING]], ids=["io_uring", "sandbox"])
+def test_a_sandbox_may_forbid_io_uring(lab, wrap):
+    with Navalis(lab, "off", start=False) as relay:
+        relay.wrap = wrap
+        relay.start()
+        fds = "/proc/%d/fd" % relay.process.pid
+        links = [os.readlink(os.path.join(fds, f)) for f in os.listdir(fds)]
+        assert ("anon_inode:[io_uring]" in links) == (not wrap)
+        assert lab.native.ping(lab.clients[0].address, fresh_native(), count=5)[1]
+        assert relay.json("status", "--no-rates")["forwarded"]["daemon"]["decap"] > 3
+
+
 def test_detach_leaves_no_trace(lab):
     with Navalis(lab, "native") as relay:
         assert "2001::/32" in lab.relay.run("ip -6 route").stdout
