@@ -20,7 +20,7 @@ import warnings
 HOME = "/var/lib/navalis-test/vm"
 KERNELS = {"6.1": r"linux-image-6\.1\.0-[0-9]+-cloud-amd64", "6.12": r"linux-image-6\.12\.[0-9]+\+deb12-cloud-amd64"}
 PACKAGES = ("systemd,systemd-sysv,kmod,iproute2,ethtool,iputils-ping,procps,util-linux,python3,python3-pytest,python3-scapy,"
-            "xdp-tools,libbpf1,libxdp1,libmnl0,libinih1,libjson-c5,libcap-ng0,libsystemd0,bpftool")
+            "xdp-tools,libbpf1,libxdp1,libmnl0,libinih1,libjson-c5,libcap-ng0,liburing2,libsystemd0,bpftool")
 MARK = "=== navalis vm: "
 BOOTS = 3  # at most
 
