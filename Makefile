@@ -25,7 +25,7 @@ ALL_C     = $(CC) -std=gnu11 $(WARN) $(CPPFLAGS) $(CFLAGS)
 BPF_C     = $(CLANG) --target=bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror \
 	    -Iinclude -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP
 
-DAEMON_LIBS := -lxdp -lbpf -lmnl -linih -ljson-c -lcap-ng -lsystemd
+DAEMON_LIBS := -lxdp -lbpf -lmnl -linih -ljson-c -lcap-ng -luring -lsystemd
 CTL_LIBS    := -lxdp -lbpf -ljson-c -lmnl
 
 MAN     := $(patsubst %.in,$(B)/%,$(wildcard loader/man/*.in ctl/man/*.in))

@@ -5,9 +5,9 @@
 #ifndef NAVALIS_BPF_DECAP_H
 #define NAVALIS_BPF_DECAP_H
 
-#include <navalis/policy.h>
 #include "ethernet.h"
 #include "nexthop.h"
+#include "own.h"
 #include "parse.h"
 #include "peers.h"
 
@@ -80,7 +80,6 @@ static __always_inline enum reason decap_source(struct peer *p, const struct fra
 
 static __always_inline enum reason decap_decide(struct decap *d, struct frame *f, struct cur c)
 {
-	const struct nav_own *own_addrs;
 	const struct ipv6hdr *ip6;
 	const struct nexthop *hop;
 	struct datagram gram = {};
@@ -108,10 +107,7 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 	r = decap_extensions(c, ip6);
 	if (r != R_NONE)
 		return r;
-	own_addrs = THE_ONLY(own);
-	if (!own_addrs)
-		return R_NO_NEXT_HOP_IN;
-	r = policy_native_dst(&cfg, own_addrs, &ip6->daddr);
+	r = policy_native_dst(&cfg, NULL, &ip6->daddr);
 	if (r != R_NONE)
 		return r;
 	if (ip6->hop_limit <= 1)

@@ -5,9 +5,9 @@
 #ifndef NAVALIS_BPF_ENCAP_H
 #define NAVALIS_BPF_ENCAP_H
 
-#include <navalis/policy.h>
 #include "ethernet.h"
 #include "nexthop.h"
+#include "own.h"
 #include "parse.h"
 #include "peers.h"
 
@@ -26,8 +26,7 @@ __attribute__((noinline)) int encap_stranger(__be32 server, __u32 port_and_flags
 {
 	const struct in6_addr client = { .s6_addr32 = { BE32(TEREDO_PREFIX), server,
 							port_and_flags, obf_addr } };
-	const struct nav_own *own_addrs = THE_ONLY(own);
-	enum reason r = own_addrs ? policy_client(&cfg, own_addrs, &client) : R_NONE;
+	enum reason r = policy_client(&cfg, NULL, &client);
 
 	return r == R_NONE ? R_UNPROVEN_OUT : r;
 }
@@ -75,7 +74,6 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	const __u64 present = f->len - f->l2;
 	const struct ipv6hdr *ip6 = cur_take(&c, sizeof(*ip6));
 	const struct in6_addr *dst;
-	const struct nav_own *own_addrs;
 	const struct nexthop *hop;
 	struct peer peer = {};
 	enum reason r;
@@ -86,10 +84,7 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	e->len = sizeof(*ip6) + HOST16(ip6->payload_len);
 	if (e->len > present)
 		return R_NATIVE_LENGTH;
-	own_addrs = THE_ONLY(own);
-	if (!own_addrs)
-		return R_NO_NEXT_HOP_OUT;
-	r = policy_native_src(&cfg, own_addrs, &ip6->saddr);
+	r = policy_native_src(&cfg, NULL, &ip6->saddr);
 	if (r != R_NONE)
 		return r;
 	if (!(peer_in_table(&peer, dst) || peer_remapped(&peer, dst)) ||

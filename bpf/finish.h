@@ -26,19 +26,20 @@ static __always_inline int finish(const struct frame *f, enum reason reason)
 
 	if (r >= R_MAX) /* for the verifier */
 		return XDP_ABORTED;
-	class = verdict[r].meter;
-	if (class != METER_NONE && class < METER_MAX && !slowpath_takes(class)) {
-		count(f, NAV_COUNT_OF(OVER(class)));
-		return XDP_DROP;
-	}
-	count(f, NAV_COUNT_OF(r));
-
 	switch (verdict[r].action) {
 	case ACTION_FORWARD:
+		count(f, NAV_COUNT_OF(r));
 		return (int)bpf_redirect(f->out, 0);
 	case ACTION_PASS:
+		class = verdict[r].meter;
+		if (class != METER_NONE && class < METER_MAX && !slowpath_takes(class)) {
+			count(f, NAV_COUNT_OF(OVER(class)));
+			return XDP_DROP;
+		}
+		count(f, NAV_COUNT_OF(r));
 		return XDP_PASS;
 	default:
+		count(f, NAV_COUNT_OF(r));
 		return XDP_DROP;
 	}
 }

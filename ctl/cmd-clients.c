@@ -216,23 +216,45 @@ static void walk(struct listing *l)
 	walk_remapped(l);
 }
 
-/* As XDP looks a client up: in its buckets, and in all of them again, for it may just be moving. */
-static void look_up(struct listing *l)
+static bool take_from_table(struct listing *l)
 {
-	__u64 id = teredo_id(&l->client),
-	      h = table_hash(&l->maps->meta.seed, id, teredo_server(&l->client));
-	__u32 stamp;
+	const __be32 server = teredo_server(&l->client);
+	const __u64 hash = table_hash(&l->maps->meta.seed, teredo_id(&l->client), server);
 	struct in6_addr addr;
-	struct remapped r;
+	__u32 stamp;
 
-	for (int i = 0; i < 2 * TABLE_PLACES; i++) {
-		const struct bucket *b = &l->maps->clients[table_place(h, i % TABLE_PLACES, l->maps->meta.buckets)];
+	for (int which = 0; which < TABLE_PLACES; which++) {
+		const struct bucket *b = &l->maps->clients[table_place(hash, which, l->maps->meta.buckets)];
 
 		for (int k = 0; k < BUCKET_CLIENTS; k++)
 			if (read_slot(&b->client[k], &addr, &stamp) && in6_equal(&addr, &l->client)) {
 				take(l, &addr, teredo_mapped(&addr), stamp, false);
-				return;
+				return true;
 			}
+	}
+	return false;
+}
+
+#define LOOKS 1000 /* a daemon that died in the middle of a move has left the count odd */
+
+static __u32 moving(const struct listing *l)
+{
+	return __atomic_load_n(&l->maps->page->moving, __ATOMIC_SEQ_CST);
+}
+
+/* As table.h wants it: only a look while nobody was moved says that it is not there. */
+static void look_up(struct listing *l)
+{
+	__u32 before, after = moving(l);
+	struct remapped r;
+
+	for (int i = 0; i < LOOKS; i++) {
+		before = after;
+		if (take_from_table(l))
+			return;
+		after = moving(l);
+		if (before == after && !(before & 1))
+			break;
 	}
 	if (!bpf_map_lookup_elem(l->maps->remapped, &l->client, &r))
 		take(l, &l->client, r.endpoint, r.stamp, true);

@@ -50,6 +50,7 @@ struct maps {
 	struct nav_meta meta;
 	struct nav_daemon daemon; /* a copy */
 	const struct bucket *clients; /* mapped */
+	const struct nav_daemon *page; /* mapped: what changes while we look */
 	int remapped, counters, cpus;
 	__u64 now_ns;
 	bool alive;

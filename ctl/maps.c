@@ -71,11 +71,26 @@ static bool is_alive(const struct maps *m)
 	       m->now_ns - d->seen_ns < ALIVE_NS;
 }
 
+static size_t clients_size(const struct maps *m)
+{
+	return (size_t)m->meta.buckets * sizeof(struct bucket);
+}
+
+/* NULL if it cannot be mapped; the map is closed. */
+static const void *map_shared(int fd, size_t size)
+{
+	const void *p = fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
 int maps_open(const struct ctl *c, struct maps *m)
 {
 	bool whole = false;
 	struct timespec t;
-	int fd, err;
+	int fd, page, err;
 
 	*m = (struct maps){ .remapped = -1, .counters = -1, .cpus = libbpf_num_possible_cpus() };
 	err = maps_meta(c, &m->meta);
@@ -90,18 +105,13 @@ int maps_open(const struct ctl *c, struct maps *m)
 				"no instance %s on this host: ls " NAV_BPFFS " shows which there are",
 				c->instance);
 	fd = open_map(c, "clients");
+	page = open_map(c, "daemon");
 	m->counters = open_map(c, "counters");
 	m->remapped = open_map(c, "remapped");
 	err = read_one(c, "daemon", &m->daemon, sizeof(m->daemon), &whole);
-	if (fd >= 0) {
-		m->clients = mmap(NULL, (size_t)m->meta.buckets * sizeof(struct bucket), PROT_READ,
-				  MAP_SHARED, fd, 0);
-		close(fd);
-	}
-	if (err || !whole || fd < 0 || m->clients == MAP_FAILED || m->counters < 0 ||
-	    m->remapped < 0) {
-		if (m->clients == MAP_FAILED)
-			m->clients = NULL;
+	m->clients = map_shared(fd, clients_size(m));
+	m->page = map_shared(page, sizeof(*m->page));
+	if (err || !whole || !m->clients || !m->page || m->counters < 0 || m->remapped < 0) {
 		maps_close(m);
 		return ctl_fail(c, EXIT_FAILED, "maps of instance %s are missing or unreadable", c->instance);
 	}
@@ -114,7 +124,9 @@ int maps_open(const struct ctl *c, struct maps *m)
 void maps_close(struct maps *m)
 {
 	if (m->clients)
-		munmap((void *)m->clients, (size_t)m->meta.buckets * sizeof(struct bucket));
+		munmap((void *)m->clients, clients_size(m));
+	if (m->page)
+		munmap((void *)m->page, sizeof(*m->page));
 	if (m->counters >= 0)
 		close(m->counters);
 	if (m->remapped >= 0)

@@ -10,7 +10,7 @@
 #include "io/control.h"
 #include "io/datapath.h"
 #include "io/netlink.h"
-#include "io/udp.h"
+#include "io/ring.h"
 
 struct daemon {
 	const struct config_source *from; /* of the configuration; not owned */
@@ -28,6 +28,7 @@ struct daemon {
 	struct udp *udp;
 	struct control *control;
 	int tun;
+	struct ring *ring; /* writes to it; NULL: one by one */
 	sd_event *event;
 
 	sd_event_source *tick;
@@ -42,7 +43,7 @@ struct daemon {
 	struct error nic_error; /* why a NIC is without the program, as it was last said */
 	__u64 restore_ms;       /* not to be tried again before; 0: at once */
 	__u32 restore_pause;    /* the last one; grows as long as it fails */
-	__u8 packet[65536] __attribute__((aligned(8)));
+	__u8 packet[UDP_BATCH][UDP_PAYLOAD] __attribute__((aligned(8))); /* from the TUN, whose MTU is 1280 */
 };
 
 static inline __u64 now_ns(void)

@@ -135,6 +135,7 @@ static int reload(struct daemon *d, char *why, size_t size)
 	struct error e = { "" };
 	int err;
 
+	snprintf(why, size, "out of memory");
 	sd_notify(0, "RELOADING=1");
 	err = load_again(d, &c, why, size);
 	if (!err) {

@@ -17,11 +17,16 @@ BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
 HITS = os.path.join(BUILD, "hits")
 
 
+def owner(name):
+    """The number of the process that a test's name ends with, or None: «nvl-a4711», and of a laboratory «nv4711.1-relay»."""
+    m = re.match(r"nv[a-z-]*(\d+)\b", name)
+    return m and m[1]
+
+
 def sweep():
-    """What runs that were killed left behind: their names end with the number of their process."""
+    """What runs that were killed left behind."""
     def dead(name):
-        m = re.match(r"nv[a-z]*?(\d+)\b", name)
-        return m and not os.path.exists("/proc/" + m[1])
+        return owner(name) and not os.path.exists("/proc/" + owner(name))
 
     for folder in ("/run/netns", "/sys/fs/bpf", "/run/navalis"):
         for name in filter(dead, os.listdir(folder) if os.path.isdir(folder) else []):

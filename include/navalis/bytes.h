@@ -26,13 +26,6 @@
 
 #define PURE static inline __attribute__((always_inline, unused))
 
-/* A function that the verifier walks once, and not once for each way to get there. */
-#ifdef __bpf__
-#define ONCE __attribute__((noinline))
-#else
-#define ONCE static inline
-#endif
-
 #ifdef __CHECKER__
 #define NAV_FORCE __attribute__((force))
 #else

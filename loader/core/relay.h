@@ -30,7 +30,7 @@ struct relay_time {
 struct relay_out {
 	enum reason reason; /* the verdict, or what happened; R_NONE: nothing to count */
 	int act;            /* RELAY_ flags */
-	const void *pkt;    /* valid until the next call */
+	const void *pkt;    /* in the packet that came; else valid until the next call */
 	size_t len;
 	const void *kept;   /* the packet that waited for this one; valid until the next call */
 	size_t kept_len;

@@ -158,6 +158,28 @@ int udp_send(struct udp *u, struct endpoint4 to, const void *payload, size_t len
 	return -errno;
 }
 
+void udp_send_batch(struct udp *u, struct sending *batch, int n)
+{
+	struct mmsghdr msg[UDP_BATCH];
+	struct sockaddr_in sin[UDP_BATCH];
+	struct iovec iov[UDP_BATCH];
+
+	for (int i = 0; i < n; i++) {
+		batch[i].err = 0;
+		sin[i] = (struct sockaddr_in){ AF_INET, batch[i].to.port, { batch[i].to.addr }, { 0 } };
+		iov[i] = (struct iovec){ (void *)batch[i].payload, batch[i].len };
+		msg[i] = (struct mmsghdr){ .msg_hdr = { .msg_name = &sin[i], .msg_namelen = sizeof(sin[i]),
+							.msg_iov = &iov[i], .msg_iovlen = 1 } };
+	}
+	for (int at = 0, sent; at < n; at += sent) {
+		sent = sendmmsg(u->fd, msg + at, (unsigned)(n - at), 0);
+		if (sent > 0)
+			continue;
+		batch[at].err = udp_send(u, batch[at].to, batch[at].payload, batch[at].len);
+		sent = 1;
+	}
+}
+
 int udp_error(struct udp *u, struct udp_error *ret)
 {
 	struct iovec iov = { ret->quote, sizeof(ret->quote) };

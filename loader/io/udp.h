@@ -7,7 +7,11 @@
 #include "navalis/addr4.h"
 
 #define UDP_BATCH 64
-#define UDP_PAYLOAD 2048 /* a packet of 1280 bytes, and trailers */
+/*
+ * A packet of 1280 bytes, and trailers. Not a power of two, or all packets of a batch would share a few
+ * sets of the cache: 30 ns a packet.
+ */
+#define UDP_PAYLOAD 2112
 
 struct datagram {
 	__u8 *payload; /* the batch's; may be written */
@@ -31,6 +35,16 @@ __u32 udp_overflows(struct udp *u);
 
 /* 0 or negative errno. */
 int udp_send(struct udp *u, struct endpoint4 to, const void *payload, size_t len);
+
+struct sending {
+	struct endpoint4 to;
+	const void *payload;
+	size_t len;
+	int err; /* 0 or negative errno: what came of it */
+};
+
+/* At most UDP_BATCH of them at once. */
+void udp_send_batch(struct udp *u, struct sending *batch, int n);
 
 /*
  * The next ICMPv4 error about a datagram of ours: to whom it went, and what the error quotes of its

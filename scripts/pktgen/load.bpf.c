@@ -12,6 +12,7 @@
 #include <navalis/csum.h>
 #include <navalis/cursor.h>
 #include <navalis/teredo.h>
+#include "bubble.h"
 
 #define PKTGEN_MAGIC 0xbe9be955 /* first word of pktgen's payload; the next is a sequence number */
 #define IP4_LEN sizeof(struct iphdr)
@@ -91,41 +92,6 @@ static __always_inline bool is_client(const struct settings *s, const struct in6
 	       (HOST16(at.port) ^ HOST16(s->first.port)) >> s->port_bits == 0;
 }
 
-static __always_inline __u64 sum_ip6(const struct ipv6hdr *ip6)
-{
-	__u64 sum = 0;
-
-	for (int i = 0; i < 10; i++)
-		sum += ((const __u32 *)ip6)[i];
-	return sum;
-}
-
-/*
- * As the client does (RFC 4380 5.2.6): from its mapped endpoint to where the bubble came from,
- * whether it came directly or through the server.
- */
-static __always_inline int answer(struct ethhdr *eth, struct tunnelled *f)
-{
-	const struct in6_addr client = f->ip6.daddr;
-	const struct endpoint4 at = teredo_mapped(&client);
-	const struct ethhdr was = *eth;
-	__u64 sum;
-
-	__builtin_memcpy(eth->h_dest, was.h_source, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, was.h_dest, ETH_ALEN);
-	f->ip6.daddr = f->ip6.saddr;
-	f->ip6.saddr = client;
-	f->udp.dest = f->udp.source;
-	f->udp.source = at.port;
-	f->ip.daddr = f->ip.saddr;
-	f->ip.saddr = at.addr;
-	f->ip.check = 0;
-	f->ip.check = (__be16)~csum_fold(csum_ip4(&f->ip));
-	sum = csum_udp4_head(at.addr, f->ip.daddr, at.port, f->udp.dest, f->udp.len);
-	f->udp.check = csum_udp(sum + sum_ip6(&f->ip6));
-	return XDP_TX;
-}
-
 static __always_inline int from_tunnel(struct xdp_md *ctx, const struct settings *s,
 				       struct ethhdr *eth, struct tunnelled *f)
 {
@@ -138,7 +104,8 @@ static __always_inline int from_tunnel(struct xdp_md *ctx, const struct settings
 	if (!teredo_is_bubble(&f->ip6))
 		return sink(ctx, teredo_src_matches(&f->ip6.daddr, to) ? SUNK_TEREDO : SUNK_WRONG);
 	sink(ctx, SUNK_BUBBLE);
-	return answer(eth, f);
+	bubble_answer((void *)eth);
+	return XDP_TX;
 }
 
 /* ARP, neighbour discovery and whatever else is not part of the test are the stack's. */

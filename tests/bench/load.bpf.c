@@ -9,6 +9,7 @@
 #include <linux/udp.h>
 #include <bpf/bpf_helpers.h>
 #include <navalis/csum.h>
+#include "../../scripts/pktgen/bubble.h"
 #include "clients.h"
 #include "load.h"
 
@@ -220,32 +221,6 @@ static __always_inline void note(const struct mark *m)
 	__sync_fetch_and_add(&load.got[m->kind & 7], 1);
 }
 
-/* What a client answers to a bubble: one back, from its endpoint to where it came from. */
-static __always_inline int answer(struct teredo_frame *f)
-{
-	const struct in6_addr relay = f->ip6.saddr, client = f->ip6.daddr;
-	const struct endpoint4 mine = teredo_mapped(&client);
-	const __be32 relay4 = f->ip.saddr;
-	const __be16 port = f->udp.source;
-	__u8 mac[ETH_ALEN];
-
-	__builtin_memcpy(mac, f->eth.h_dest, ETH_ALEN);
-	__builtin_memcpy(f->eth.h_dest, f->eth.h_source, ETH_ALEN);
-	__builtin_memcpy(f->eth.h_source, mac, ETH_ALEN);
-	f->ip.saddr = mine.addr;
-	f->ip.daddr = relay4;
-	f->ip.ttl = 60;
-	f->ip.check = 0;
-	f->ip.check = (__be16)~csum_fold(csum_ip4(&f->ip));
-	f->udp.source = mine.port;
-	f->udp.dest = port;
-	f->udp.check = 0;
-	f->ip6.saddr = client;
-	f->ip6.daddr = relay;
-	__sync_fetch_and_add(&load.answered, 1);
-	return XDP_TX;
-}
-
 SEC("xdp") int sink4(struct xdp_md *ctx)
 {
 	struct teredo_frame *f = (void *)(long)ctx->data;
@@ -254,8 +229,13 @@ SEC("xdp") int sink4(struct xdp_md *ctx)
 	count(ctx, 0);
 	if ((void *)&f->inner > end || f->eth.h_proto != BE16(ETH_P_IP) || f->ip.protocol != IPPROTO_UDP)
 		return XDP_DROP;
-	if (f->ip6.nexthdr == IP6_NEXT_NONE)
-		return (HOST32(~f->ip6.daddr.s6_addr32[3]) >> 24) == 9 ? answer(f) : XDP_DROP;
+	if (f->ip6.nexthdr == IP6_NEXT_NONE) {
+		if (HOST32(~f->ip6.daddr.s6_addr32[3]) >> 24 != 9)
+			return XDP_DROP;
+		bubble_answer((void *)f);
+		__sync_fetch_and_add(&load.answered, 1);
+		return XDP_TX;
+	}
 	if ((void *)(f + 1) + sizeof(struct mark) <= end && ((struct mark *)(f + 1))->magic == MARK_MAGIC)
 		note((void *)(f + 1));
 	return XDP_DROP;

@@ -53,6 +53,7 @@ def table(out):
                                 ("hold_ms", "longest hold of the loop meanwhile, ms", "%.1f"),
                                 ("maps_mb", "maps, MB", "%.1f"), ("daemon_mb", "navalisd without them, MB", "%.1f")):
             add(name, *(form % s[key] for s in out["scale"].values()))
+        add("both, bytes a client", *("%.0f" % ((s["maps_mb"] + s["daemon_mb"]) * 1e6 / int(n)) for n, s in out["scale"].items()))
     if "punch" in out:
         p = out["punch"]
         lines.append("")

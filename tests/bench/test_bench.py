@@ -2,6 +2,7 @@
 """The bench works: every frame of its load comes through the attached program, and its report can be read."""
 import json
 import os
+import re
 import subprocess
 import sys
 import xml.dom.minidom
@@ -61,11 +62,23 @@ def test_forged_traffic_is_dropped_beside_proven_clients(place):
         assert relay.json("status", "--no-rates")["clients"]["live"] == 1000
 
 
+def keys(out):
+    """(part, key) of all that the report holds."""
+    def below(value):
+        for k, v in value.items() if isinstance(value, dict) else ():
+            if not k[0].isdigit():  # percentiles
+                yield k
+            yield from below(v)
+    return {(part, k) for part, value in out.items() if part != "about" for k in below(value)}
+
+
 def test_the_report_can_be_read(place, tmp_path):
     """The smallest part alone; all parts take minutes."""
     subprocess.run([sys.executable, HERE + "/bench", "--only", "flood", "--out", str(tmp_path)], check=True, timeout=60)
     with open(tmp_path / "report.json") as f:
         out = json.load(f)
-    assert set(out["flood"]["flood"]) == {"a_second", "decap", "encap"} and "flood" in out["about"]
+    assert set(out["flood"]["flood"]) == {"a_second", "decap", "encap"}
+    for part, name in keys(out):
+        assert re.search(r"\b%s\b" % name, out["about"][part]), "the report does not say what %s of %s is" % (name, part)
     assert "proven clients beside unproven traffic" in (tmp_path / "report.txt").read_text()
     xml.dom.minidom.parse(str(tmp_path / "report.svg"))

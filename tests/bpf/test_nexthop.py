@@ -64,19 +64,24 @@ def regions(*of):
     return out + bytes(h for _, h in of).ljust(REGIONS, b"\0")
 
 
+@pytest.fixture(scope="module")
+def x(machine):
+    """Loaded once, which takes seconds on an emulated machine. No entry gets too old."""
+    return machine.load(own4=(SERVICE,), nexthop_life=1 << 20)
+
+
 @pytest.fixture(params=[To4, To6], ids=["to IPv4", "to IPv6"])
-def t(machine, request):
-    """No entry gets too old. What navalisd says is a change each time, unless it is said of the same now."""
-    machine.load(own4=(SERVICE,), nexthop_life=1 << 20)
+def t(x, request):
+    """What navalisd says is a change each time, unless it is said of the same now."""
     t = request.param
     for i, c in enumerate(t.clients()):
-        machine.add(c, place=i)
+        x.add(c, place=i)
 
     def say(*sets, now=None, word=1000):
-        value = struct.pack("<QII", machine.units() + word if word is not None else 0, next(_changes) if now is None else now, 0)
-        machine.put("routes", t.family, value + b"".join((list(sets) * 2)[:2]))
+        value = struct.pack("<QII", x.units() + word if word is not None else 0, next(_changes) if now is None else now, 0)
+        x.put("routes", t.family, value + b"".join((list(sets) * 2)[:2]))
     t.say = staticmethod(say)
-    t.goes = staticmethod(lambda addr: goes(machine, t, addr))
+    t.goes = staticmethod(lambda addr: goes(x, t, addr))
     return t
 
 
@@ -108,9 +113,9 @@ def test_where_nothing_is_known_each_destination_is_asked_for(t, regions):
     assert t.goes(t.known) and not t.goes(t.lost)
 
 
-def test_the_other_family_has_regions_of_its_own(machine, t):
+def test_the_other_family_has_regions_of_its_own(x, t):
     t.say(NOTHING["all zero"])
-    machine.put("routes", 1 - t.family, struct.pack("<QII", machine.units() + 1000, 0, 0) + 2 * everything())
+    x.put("routes", 1 - t.family, struct.pack("<QII", x.units() + 1000, 0, 0) + 2 * everything())
     assert t.goes(t.known) and not t.goes(t.lost)
 
 
@@ -130,7 +135,7 @@ def test_an_entry_ends_with_a_change(t):
     assert t.goes(t.known) and t.goes(t.lost)
 
 
-@pytest.mark.parametrize("now", [0, 1, 2, 0xFFFFFFFF])
+@pytest.mark.parametrize("now", [2, 5, 0xFFFFFFFF])
 def test_the_set_in_force(t, now):
     sets = [everything(0), everything(0)]
     sets[now & 1] = everything()
@@ -155,6 +160,26 @@ def test_the_ends_of_regions(t):
     assert t.goes(t.known) and t.goes(t.lost) and not t.goes(t.behind) and t.goes(t.lost)
 
 
+def test_no_entry_for_many_is_made_from_a_narrow_path(x, t):
+    """What a forged «packet too big» has narrowed looks the same as a route with such an MTU."""
+    subprocess.run(["nsenter", "--net=/run/netns/" + x.ns, "ip", *t.route.split()], check=True)
+    try:
+        t.say(everything())
+        assert t.goes(t.narrow) and not t.goes(t.lost)
+        assert t.goes(t.known) and t.goes(t.lost) and t.goes(t.narrow)
+    finally:
+        subprocess.run(["nsenter", "--net=/run/netns/" + x.ns, "ip", *t.route.replace("add", "del").split()], check=True)
+
+
+@pytest.mark.parametrize("t", [To4], indirect=True)
+def test_rfc6864_4_3_identification_changes_with_one_next_hop(x, t):
+    t.say(everything())
+    frames = [x.run(t.frame(a), t.nic)[2] for a in (t.known, t.lost) * 8]
+    for to in (t.known, t.lost):
+        ids = [f[18:20] for f in frames if f[30:34] == v4(to)]
+        assert len(set(ids)) == len(ids) == 8
+
+
 def test_an_entry_gets_too_old(machine, t):
     machine.load(own4=(SERVICE,), nexthop_life=2)
     for i, c in enumerate(t.clients()):
@@ -166,23 +191,3 @@ def test_an_entry_gets_too_old(machine, t):
     while machine.units() < since + 3:
         goes.append(t.goes(t.lost))
     assert goes[0] and not goes[-1] and goes == sorted(goes, reverse=True)
-
-
-def test_no_entry_for_many_is_made_from_a_narrow_path(machine, t):
-    """What a forged «packet too big» has narrowed looks the same as a route with such an MTU."""
-    subprocess.run(["nsenter", "--net=/run/netns/" + machine.ns, "ip", *t.route.split()], check=True)
-    try:
-        t.say(everything())
-        assert t.goes(t.narrow) and not t.goes(t.lost)
-        assert t.goes(t.known) and t.goes(t.lost) and t.goes(t.narrow)
-    finally:
-        subprocess.run(["nsenter", "--net=/run/netns/" + machine.ns, "ip", *t.route.replace("add", "del").split()], check=True)
-
-
-@pytest.mark.parametrize("t", [To4], indirect=True)
-def test_rfc6864_4_3_identification_changes_with_one_next_hop(machine, t):
-    t.say(everything())
-    frames = [machine.run(t.frame(a), t.nic)[2] for a in (t.known, t.lost) * 8]
-    for to in (t.known, t.lost):
-        ids = [f[18:20] for f in frames if f[30:34] == v4(to)]
-        assert len(set(ids)) == len(ids) == 8

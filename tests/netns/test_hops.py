@@ -242,10 +242,10 @@ def test_a_route_expires(relay, way):
     """The kernel removes it, and says so, half a minute later."""
     way.route("add", way.kind.apart, 2)
     way.route("add", way.kind.rest, 3)  # goes on with its router
-    way.route("add", way.kind.net, 3, "expires 2")
+    way.route("add", way.kind.net, 3, "expires 5")
     way.settles(3, hold=0, outside=3)
     way.by("route")
-    way.settles(2, 3 + BELIEF, outside=3)  # a second more than it takes on an idle machine
+    way.settles(2, 5 + BELIEF, outside=3)
 
 
 @pytest.mark.parametrize("way", [To6], indirect=True)

@@ -93,10 +93,6 @@ def test_four_million_clients_fit_into_160_mb_most_of_them_at_home(lab):
         assert locked(pid) + memory(pid, "VmRSS") - table <= 160e6
 
 
-def longest_answer_ms(output):
-    return float(re.search(r"rtt min/avg/max/mdev = [\d.]+/[\d.]+/([\d.]+)/", output)[1])
-
-
 def carry_out_orders(lab):
     with four_millions(lab) as relay:
         client, native = lab.clients[0], fresh_native()

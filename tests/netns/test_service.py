@@ -18,7 +18,7 @@ HARDENED = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--in
 
 
 def test_orders_without_a_daemon_are_3_and_without_an_instance_4(lab):
-    with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
+    with Navalis(lab, "off", instance="nvtb%d" % os.getpid()) as relay:
         relay.stop(9)
         for verb in ("reload", "pending", "flush --all"):
             p = relay.ctl(*verb.split(), check=False)
@@ -33,7 +33,7 @@ def test_orders_without_a_daemon_are_3_and_without_an_instance_4(lab):
 
 
 def test_many_clients_are_streamed(lab):
-    with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
+    with Navalis(lab, "off", instance="nvtb%d" % os.getpid()) as relay:
         made = Table(relay.instance).fill(50000)
         assert len(relay.json("clients")["clients"]) == 50000
         assert sorted(relay.ctl("clients", "--sort", "address", "state").stdout.split()[::2]) == sorted(made)
@@ -48,7 +48,7 @@ def test_many_clients_are_streamed(lab):
 
 def test_one_client_is_looked_up_by_its_hash(lab):
     """One that lies in none of its buckets is in the list, but is not found: the table is not read through."""
-    with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
+    with Navalis(lab, "off", instance="nvtb%d" % os.getpid()) as relay:
         table = Table(relay.instance)
         relay.stop()  # it would bring home the one that is astray
         astray = "2001:0:800:101:0:fbff:f6ff:fefd"
@@ -60,7 +60,7 @@ def test_one_client_is_looked_up_by_its_hash(lab):
 
 def test_a_client_that_is_looked_up_is_that_client(lab):
     """While the slot where it would be first is given to it, to nobody, to another one, and to nobody again."""
-    with Navalis(lab, "off", instance="nvt2%d" % os.getpid()) as relay:
+    with Navalis(lab, "off", instance="nvtb%d" % os.getpid()) as relay:
         table, one, other = Table(relay.instance), "2001:0:800:101:0:fbff:f6ff:fefd", "2001:0:800:101:0:fbfe:f6ff:fefd"
         first, _, second = (b * 64 for b in table_places(table.seed, one, table.buckets))
         assert first != second
@@ -88,7 +88,7 @@ def test_a_client_that_is_looked_up_is_that_client(lab):
 
 
 def test_uninstall_detaches_every_instance_that_nobody_runs(lab):
-    with Navalis(lab, "native", instance="nvt2%d" % os.getpid()) as relay:
+    with Navalis(lab, "native", instance="nvtb%d" % os.getpid()) as relay:
         run = [ROOT + "/scripts/detach-all", "/dev/stdin"]
         # only this instance: others of this machine are not the test's
         wrapper = "#!/bin/bash\n[ \"$2\" = %s ] || exit 0\nexec %s/navalisctl \"$@\"\n" % (relay.instance, BUILD)
@@ -120,7 +120,7 @@ def open_to_all(lab):
 
 def test_pins_of_another_user_are_never_replaced(lab, open_to_all):
     """Once by hand as root, then by the unit, and back: whoever cannot open the table leaves it as it is."""
-    instance = "nvt4%d" % os.getpid()
+    instance = "nvtd%d" % os.getpid()
     folder, lock = "/sys/fs/bpf/" + instance, "/run/navalis/%s.lock" % instance
     c, native = lab.clients[0], fresh_native()
     with Navalis(lab, "native", instance=instance) as relay:
@@ -150,7 +150,7 @@ def test_pins_of_another_user_are_never_replaced(lab, open_to_all):
 
 def test_unprivileged_daemon_with_three_capabilities(lab, open_to_all):
     """As the unit runs it: another user, who owns the folder of pins and /run/navalis is open to him."""
-    instance = "nvt3%d" % os.getpid()
+    instance = "nvtc%d" % os.getpid()
     folder = "/sys/fs/bpf/" + instance
     os.mkdir(folder, 0o700)
     os.chown(folder, 65534, 65534)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What cannot work says so in one sentence, with the command that repairs it, and changes nothing."""
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -85,7 +86,7 @@ def test_the_prefix_belongs_to_another_relay(lab):
         p = lab.relay.run([BUILD + "/navalisd", "--config", conf], check=False, timeout=20)
         subprocess.run(["rm", "-rf", "/sys/fs/bpf/nvbad%d" % os.getpid(), "/run/navalis/nvbad%d.lock" % os.getpid()], check=True)
         assert p.returncode == 1 and "2001::/32 leads to teredo already" in p.stderr
-        assert "2001::/32 dev teredo" in lab.relay.run("ip -6 route").stdout
+        assert "2001::/32 via fe80::1 dev teredo" in lab.relay.run("ip -6 route").stdout
 
 
 def test_second_instance_of_one_name(lab):
@@ -165,6 +166,38 @@ def test_privileges_are_dropped(lab):
         for name in ("CapPrm", "CapEff", "CapBnd"):
             assert int(status[name], 16) == 1 << 39 | 1 << 12 | 1 << 38, name
         assert status["NoNewPrivs"] == "1"
+
+
+def test_the_tun_has_no_queue_and_clients_are_no_neighbours(lab):
+    """The queue would be for nothing, and the host's table of neighbours has no room for all clients."""
+    with Navalis(lab, "off"):
+        for i in range(3):
+            lab.native.run("ping -6 -c 1 -W 1 -I 2a00:f::1:%d 2001:0:800:101:0:fbff:f6ff:%x" % (i + 1, 0xfe00 + i), check=False)
+        assert "qdisc noqueue" in lab.relay.run("ip link show dev teredo").stdout
+        assert "2001:" not in lab.relay.run("ip -6 neigh show dev teredo nud noarp").stdout
+
+
+WITHOUT_IO_URING = """
+import ctypes, os, struct, sys
+program = struct.pack("HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, 425, 6, 0, 0, 0x50001, 6, 0, 0, 0x7fff0000)  # 425 is EPERM
+code = ctypes.create_string_buffer(program)
+fprog = struct.pack("HxxxxxxQ", 4, ctypes.addressof(code))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, fprog) == 0, os.strerror(ctypes.get_errno())
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("wrap", [[], ["/usr/bin/python3", "-c", WITHOUT_IO_URING]], ids=["io_uring", "sandbox"])
+def test_a_sandbox_may_forbid_io_uring(lab, wrap):
+    with Navalis(lab, "off", start=False) as relay:
+        relay.wrap = wrap
+        relay.start()
+        fds = "/proc/%d/fd" % relay.process.pid
+        links = [os.readlink(os.path.join(fds, f)) for f in os.listdir(fds)]
+        assert ("anon_inode:[io_uring]" in links) == (not wrap)
+        assert lab.native.ping(lab.clients[0].address, fresh_native(), count=5)[1]
+        assert relay.json("status", "--no-rates")["forwarded"]["daemon"]["decap"] > 3
 
 
 def test_detach_leaves_no_trace(lab):

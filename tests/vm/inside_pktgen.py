@@ -142,6 +142,18 @@ def interrupted(boxes):
     nothing_left(boxes)
 
 
+def not_ours(boxes):
+    """A queue of the operator's is not taken away."""
+    dev = boxes.gen_devs[0]
+    boxes.gen.run("tc qdisc replace dev %s root pfifo limit 77" % dev)
+    p = boxes.gen.run(boxes.command("prove"), check=False)
+    assert p.returncode and "the root qdisc of %s, pfifo" % dev in p.stderr, p.stderr
+    boxes.load("clean")
+    assert "pfifo" in boxes.gen.run("tc qdisc show dev " + dev).stdout
+    boxes.gen.run("tc qdisc del dev %s root" % dev)
+    nothing_left(boxes)
+
+
 def nothing_left(boxes):
     assert not os.path.exists("/sys/fs/bpf/navalis-load")
     for dev in boxes.gen_devs:
@@ -168,6 +180,7 @@ def main():
         dressed(boxes)
         kept(boxes)
         interrupted(boxes)
+        not_ours(boxes)
         searched(boxes)
         nothing_left(boxes)
     run("ip link set eth0 down")

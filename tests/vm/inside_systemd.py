@@ -149,7 +149,7 @@ def main():
     run("systemctl start navalisd@second")
     for instance in ("navalis", "second"):
         assert json.loads(run("navalisctl --instance %s status --json --no-rates" % instance))["daemon"]["alive"]
-    assert "2001::/32 dev six" in run(within + "ip -6 route") and "2001::/32 dev teredo" in run("ip -6 route")
+    assert "dev six" in run(within + "ip -6 route show 2001::/32") and "dev teredo" in run("ip -6 route show 2001::/32")
     run("systemctl reload navalisd@second")
     assert "reloaded: 0 keys changed" in run("journalctl -o cat -u navalisd@second")
     run("systemctl stop navalisd@second && %s navalisctl --instance second detach" % within)

@@ -6,7 +6,6 @@ that every path takes for a packet, and what the verifier takes.
     instructions.py --write    stores them
     instructions.py --json     prints all of them as JSON (measure())
 """
-import concurrent.futures
 import json
 import os
 import subprocess
@@ -43,10 +42,8 @@ def measure():
 
     A machine is one thread, and its clock does not see the others: both at a time.
     """
-    vm.prepare()
     builds.other()
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        return dict(zip(vm.KERNELS, pool.map(_one, vm.KERNELS)))
+    return {kernel: future.result() for kernel, future in vm.at_once(_one).items()}
 
 
 def columns(figures):

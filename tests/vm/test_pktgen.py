@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The load tests of scripts/pktgen, for real on Debian's kernels: pktgen, native XDP on virtio, at a bounded rate."""
+import contextlib
 import importlib.machinery
 import importlib.util
 import os
@@ -21,9 +22,14 @@ def load():
     return module
 
 
+@pytest.fixture(scope="module")
+def tested(machines):
+    return machines.at_once(lambda kernel: vm.run(kernel, "/usr/bin/python3 tests/vm/inside_pktgen.py\n", FILES, timeout=600))
+
+
 @pytest.mark.parametrize("kernel", vm.KERNELS)
-def test_load_tests_lose_nothing_at_a_bounded_rate(machines, kernel):
-    r = machines.run(kernel, "/usr/bin/python3 tests/vm/inside_pktgen.py\n", FILES, timeout=600)
+def test_load_tests_lose_nothing_at_a_bounded_rate(tested, kernel):
+    r = tested[kernel].result()
     print("\n%s:\n%s" % (kernel, "\n".join(l for l in r.text.splitlines() if l.startswith("|"))))
     assert r.code == 0 and "load tests: good" in r.text, r.text
 
@@ -41,10 +47,28 @@ def test_the_search_finds_what_a_relay_forwards(load, most, ndr, pdr):
         return load.Run(rate, int(rate), int(min(rate, ndr)), 0, 1, 0)
     known = []
     for allowed, wanted in ((0, ndr), (load.PDR, pdr)):
-        best = load.bisect(trial, most, 0.0005, allowed, known)
+        best = load.bisect(trial, 0, most, 0.0005, allowed, known)
         assert (best.asked if best else 0) == pytest.approx(wanted, abs=0.0005 * most)
         assert not best or load.loss(best) <= allowed
     assert len(known) == len({r.asked for r in known}) < 25
+
+
+def test_no_trial_is_so_slow_that_clients_are_forgotten(load):
+    asked = []
+
+    def trial(rate):
+        asked.append(rate)
+        return load.Run(rate, 1000, 0, 0, 1, 0)
+    assert load.bisect(trial, 40000, 1e6, 0.001, 0, []) is None and min(asked) > 40000 and len(asked) == 5
+
+
+@pytest.mark.parametrize("line,refused", [("--rate 40000", True), ("--rate 42000", False), ("--rate 40000 --seconds 15", False),
+                                          ("--rate 40000 --direction encap", False)])
+def test_a_rate_that_clients_would_be_forgotten_at_is_refused(load, monkeypatch, capsys, line, refused):
+    monkeypatch.setattr("sys.argv", ["load", "run", "--dev4", "a", "--clients", str(1 << 20)] + line.split())
+    with pytest.raises(SystemExit) if refused else contextlib.nullcontext():
+        load.options()
+    assert ("at least 41944 packets a second" in capsys.readouterr().err) == refused
 
 
 def test_the_table_has_the_run_in_the_middle(load, capsys):
