@@ -157,7 +157,7 @@ int config_line(const struct config *c, enum config_section s, __u32 item)
 }
 
 const char *config_label(const struct config *c, enum config_section s, __u32 item,
-			    char label[CONFIG_LABEL])
+			 char label[CONFIG_LABEL])
 {
 	const char *name = sections[s].max ? named_of(c, s, item)->name : "";
 
@@ -437,7 +437,8 @@ static const char *allowed_for(const struct key *k)
 		snprintf(text, sizeof(text), "an IPv4 address and a port, as 192.0.2.1:%u",
 			 k->min ? k->min : SIXBED4_PORT);
 	else if (k->min == k->max)
-		snprintf(text, sizeof(text), "an IPv6 prefix of length %u", k->min);
+		snprintf(text, sizeof(text), "an IPv6 prefix of length %u, with no bit set behind it,",
+			 k->min);
 	else
 		snprintf(text, sizeof(text), "an IPv6 prefix of length %u to %u, with no bit set behind it,",
 			 k->min, k->max);
