@@ -23,7 +23,7 @@ static inline bool config_is_local(const struct sixin4_config *in, __be32 local)
 	return false;
 }
 
-/* The part of the policy that no time is in; p is zeroed. -ENOSPC, -ENOMEM. */
+/* The part of the policy that no time is in; p is zeroed. 0, or -ENOMEM. */
 int config_fill(const struct config *c, struct nav_config *p);
 
 #endif

@@ -54,6 +54,8 @@ static int fill_refused(const struct config *c, struct addr4_set *set)
 	struct prefix4 *all = calloc(n + 1, sizeof(*all));
 	int err;
 
+	_Static_assert(N(builtin) + CONFIG_REFUSE <= ADDR4_SET_MAX, "room for all");
+
 	if (!all)
 		return -ENOMEM;
 	memcpy(all, builtin, n_builtin * sizeof(*all));

@@ -703,12 +703,10 @@ static int check_together(struct loading *l)
 	if (!policy)
 		return -ENOMEM;
 	err = config_fill(l->c, policy);
-	if (err == -ENOSPC)
-		complain(l, "refuse: too many prefixes");
-	else if (!err && config_conflict(l->c, policy, NULL, sentence, &l->line))
+	if (!err && config_conflict(l->c, policy, NULL, sentence, &l->line))
 		complain(l, "%s", sentence);
 	free(policy);
-	return err == -ENOSPC ? 0 : err;
+	return err;
 }
 
 int config_load(const struct config_source *from, FILE *errors, struct config **ret)
