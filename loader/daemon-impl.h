@@ -5,11 +5,14 @@
 
 #include <systemd/sd-event.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon.h"
 #include "io/control.h"
 #include "io/datapath.h"
 #include "io/netlink.h"
+#include "io/proto41.h"
+#include "io/tunroute.h"
 #include "io/udp.h"
 
 struct daemon {
@@ -20,12 +23,17 @@ struct daemon {
 	struct cookie_keys cookies;
 	struct table table;
 	struct relay *relay;
+	struct transit *transit;
+	struct sixin4_table *in4;
 
 	struct datapath *datapath;
 	struct nav_daemon *page; /* what navalisctl sees */
 	const struct nav_meta *meta;
 	struct netlink *netlink;
-	struct udp *udp;
+	struct udp *udp;         /* the relay's; NULL: there is none */
+	struct proto41 *proto41; /* NULL: no mechanism needs it */
+	struct tun_route *routes;
+	__u32 n_routes;
 	struct control *control;
 	int tun;
 	sd_event *event;
@@ -66,9 +74,21 @@ static inline struct relay_time now_of(const struct daemon *d)
 int daemon_check(const struct config *c, struct error *e);
 
 struct relay_settings daemon_settings(const struct config *c);
+void daemon_count(struct daemon *d, enum reason reason, size_t bytes);
+
 /* Those whose state is another than before; NULL: all. */
 void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NICS]);
 void daemon_log_warning(struct error *warning);
+
+/* ---- sockets.c -------------------------------------------------------------------------------- */
+
+/* Made while all rights are there; heard once there is an event loop. */
+int sockets_open(struct daemon *d, struct error *e);
+int sockets_listen(struct daemon *d);
+void sockets_close(struct daemon *d);
+
+/* A packet from the TUN that is not for the relay. */
+void sockets_native(struct daemon *d, const void *pkt, size_t len, struct relay_time now);
 
 /* ---- upkeep.c --------------------------------------------------------------------------------- */
 

@@ -7,18 +7,17 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <unistd.h>
 
-#include "core/icmp6.h"
 #include "daemon-impl.h"
 #include "io/privileges.h"
 #include "io/tun.h"
+#include "navalis/icmp6.h"
 
 #define TICK_MS 50
 #define SLICE_MS 2   /* of housekeeping at a stretch, and of packets before it goes on */
 #define TUN_BATCH 64 /* packets before the other sources have their turn */
 
-static void count(struct daemon *d, enum reason reason, size_t bytes)
+void daemon_count(struct daemon *d, enum reason reason, size_t bytes)
 {
 	d->page->count[reason].packets++;
 	d->page->count[reason].bytes += bytes;
@@ -33,9 +32,9 @@ static void send_unreachable(struct daemon *d, const void *pkt, size_t len)
 
 	if (addr6_kind(&d->host.source) == ADDR6_UNSPECIFIED)
 		return;
-	n = icmp6_address_unreachable(buf, sizeof(buf), &d->host.source, pkt, len);
+	n = icmp6_error(buf, sizeof(buf), &d->host.source, ICMP6_DST_UNREACH, 3, 0, pkt, len);
 	if (n > 0 && write(d->tun, buf, (size_t)n) == n)
-		count(d, R_UNREACHABLE_SENT, (size_t)n);
+		daemon_count(d, R_UNREACHABLE_SENT, (size_t)n);
 }
 
 /* Returns whether the packet, if one was to be sent, has been taken. */
@@ -46,10 +45,10 @@ static bool perform(struct daemon *d, const struct relay_out *out)
 	/* the direct one first: our own NAT has to be open when the other one is answered */
 	if ((out->act & RELAY_DIRECT) &&
 	    !udp_send(d->udp, out->direct_to, out->bubble, sizeof(out->bubble)))
-		count(d, R_BUBBLE_SENT, sizeof(out->bubble));
+		daemon_count(d, R_BUBBLE_SENT, sizeof(out->bubble));
 	if ((out->act & RELAY_BUBBLE) &&
 	    !udp_send(d->udp, out->bubble_to, out->bubble, sizeof(out->bubble)))
-		count(d, R_BUBBLE_SENT, sizeof(out->bubble));
+		daemon_count(d, R_BUBBLE_SENT, sizeof(out->bubble));
 	if (out->act & RELAY_UNREACHABLE)
 		send_unreachable(d, out->pkt, out->len);
 	if (out->act & RELAY_SEND)
@@ -59,14 +58,14 @@ static bool perform(struct daemon *d, const struct relay_out *out)
 	if (((out->act & RELAY_KEPT_SEND) && !udp_send(d->udp, out->to, out->kept, out->kept_len)) ||
 	    ((out->act & RELAY_KEPT_WRITE) &&
 	     write(d->tun, out->kept, out->kept_len) == (ssize_t)out->kept_len))
-		count(d, R_DEQUEUED, out->kept_len);
+		daemon_count(d, R_DEQUEUED, out->kept_len);
 	return sent;
 }
 
 /* The verdict on a packet that came in with len bytes. */
 static void conclude(struct daemon *d, const struct relay_out *out, size_t len)
 {
-	count(d, perform(d, out) ? out->reason : R_SEND_ERROR, len);
+	daemon_count(d, perform(d, out) ? out->reason : R_SEND_ERROR, len);
 }
 
 static int on_tun(sd_event_source *s, int fd, uint32_t revents, void *data)
@@ -84,7 +83,10 @@ static int on_tun(sd_event_source *s, int fd, uint32_t revents, void *data)
 		d->page->rx_tun.packets++;
 		d->page->rx_tun.bytes += (__u64)n;
 		relay_from_native(d->relay, d->packet, (size_t)n, now, &out);
-		conclude(d, &out, (size_t)n);
+		if (out.reason == R_NOT_OURS)
+			sockets_native(d, d->packet, (size_t)n, now);
+		else
+			conclude(d, &out, (size_t)n);
 	}
 	return 0;
 }
@@ -99,7 +101,7 @@ static void drain_errors(struct daemon *d, struct relay_time now)
 			continue;
 		relay_icmp4(d->relay, err.to, err.quote, err.len, now, &out);
 		perform(d, &out);
-		count(d, out.reason, err.len);
+		daemon_count(d, out.reason, err.len);
 	}
 }
 
@@ -142,11 +144,11 @@ static bool housekeep(struct daemon *d)
 	bool more;
 
 	do {
-		more = relay_next(d->relay, now, &out);
+		more = d->udp && relay_next(d->relay, now, &out);
 		if (more) {
 			perform(d, &out);
 			if (out.reason != R_NONE)
-				count(d, out.reason, out.len);
+				daemon_count(d, out.reason, out.len);
 		}
 		more |= orders_next(d);
 	} while (more && now_ns() < end);
@@ -210,7 +212,7 @@ void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NIC
 
 int daemon_check(const struct config *c, struct error *e)
 {
-	int err = privileges_check(e);
+	int err = privileges_check(false, e);
 
 	for (__u32 i = 0; i < c->n_interfaces && !err; i++)
 		if (!if_nametoindex(c->interfaces[i]))
@@ -256,7 +258,14 @@ static int new_relay(struct daemon *d, struct error *e)
 	if (!err)
 		err = relay_new(&d->policy, &d->host, &d->table, &d->cookies, &remap, &settings, seed,
 				now_of(d), &d->relay);
-	return err ? error_set(e, err, "out of memory for %u clients", c->max_clients) : 0;
+	if (!err)
+		err = transit_new(&d->policy, &d->host, seed, &d->transit);
+	if (err)
+		return error_set(e, err, "out of memory for %u clients", c->max_clients);
+	transit_set(d->transit, c->unreachables);
+	transit_set_sixin4(d->transit, d->in4);
+	relay_set_sixin4(d->relay, d->in4);
+	return 0;
 }
 
 static void open_page(struct daemon *d)
@@ -307,8 +316,10 @@ static int add_sources(struct daemon *d, struct error *e)
 		err = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
 	if (err >= 0)
 		err = sd_event_add_io(d->event, NULL, d->tun, EPOLLIN, on_tun, d);
-	if (err >= 0)
+	if (err >= 0 && d->udp)
 		err = sd_event_add_io(d->event, NULL, udp_fd(d->udp), EPOLLIN, on_udp, d);
+	if (err >= 0)
+		err = sockets_listen(d);
 	if (err >= 0)
 		err = sd_event_add_io(d->event, NULL, netlink_fd(d->netlink), EPOLLIN, on_netlink, d);
 	if (err >= 0)
@@ -322,20 +333,45 @@ static int add_sources(struct daemon *d, struct error *e)
 	return err < 0 ? error_set(e, err, "event loop: %s", strerror(-err)) : 0;
 }
 
-/* The TUN, the socket and all that is gone with the process. */
+/* What leads to the TUN. */
+static int new_routes(struct daemon *d, struct error *e)
+{
+	d->routes = calloc(TUN_ROUTES(d->in4), sizeof(*d->routes));
+	if (!d->routes)
+		return error_set(e, -ENOMEM, "out of memory");
+	d->n_routes = transit_routes(&d->policy, d->in4, d->routes);
+	return 0;
+}
+
+/* The TUN lets pass what any tunnel takes; each route says how much that is. */
+static __u32 tun_mtu(const struct daemon *d)
+{
+	__u32 mtu = TEREDO_MTU;
+
+	for (__u32 i = 0; i < d->n_routes; i++)
+		if (d->routes[i].mtu > mtu)
+			mtu = d->routes[i].mtu;
+	return mtu;
+}
+
+/* The TUN, the sockets and all that is gone with the process. */
 static int set_up(struct daemon *d, struct error *e)
 {
 	const struct config *c = d->config;
 	struct error warning = { "" };
-	int err = udp_new(c->service, &d->udp, &warning, e);
+	int err = d->policy.service.addr ? udp_new(d->policy.service, &d->udp, &warning, e) : 0;
 
 	daemon_log_warning(&warning);
+	if (!err)
+		err = sockets_open(d, e);
 	if (!err)
 		err = d->tun = tun_open(c->tun, e);
 	if (err > 0)
 		err = netlink_new(&d->netlink, e);
 	if (!err)
-		err = netlink_tun_up(d->netlink, c->tun, e);
+		err = new_routes(d, e);
+	if (!err)
+		err = netlink_tun_up(d->netlink, c->tun, tun_mtu(d), e);
 	if (err)
 		return err;
 	datapath_get_cookies(d->datapath, &d->cookies);
@@ -350,7 +386,7 @@ static int set_up(struct daemon *d, struct error *e)
 	if (!err)
 		err = control_new(c->instance, d->event, orders_answer, d, &d->control, e);
 	if (!err) /* before the NICs: somebody else may have it */
-		err = netlink_route(d->netlink, c->tun, e);
+		err = tunroute_make(d->netlink, c->tun, d->routes, d->n_routes, e);
 	return err;
 }
 
@@ -358,7 +394,7 @@ static int set_up(struct daemon *d, struct error *e)
 static int take_over(struct daemon *d, struct error *e)
 {
 	struct error warning = { "" };
-	int made = netlink_blackhole(d->netlink, e), err = made < 0 ? made : 0;
+	int err = tunroute_blackholes(d->netlink, d->routes, d->n_routes, e);
 	bool lasted = tun_lasts(d->tun);
 
 	if (!err && tun_keep(d->tun, true))
@@ -366,8 +402,10 @@ static int take_over(struct daemon *d, struct error *e)
 	if (!err)
 		err = datapath_attach(d->datapath, d->config, &d->policy, &warning, e);
 	daemon_log_warning(&warning);
-	if (err && made > 0)
-		netlink_blackhole_undo(d->netlink);
+	if (!err)
+		tunroute_prune(d->netlink, d->config->tun, d->routes, d->n_routes);
+	else
+		tunroute_undo(d->netlink, d->routes, d->n_routes);
 	if (err && !lasted)
 		tun_keep(d->tun, false);
 	return err;
@@ -426,9 +464,13 @@ struct daemon *daemon_free(struct daemon *d)
 	sd_event_source_unref(d->tick);
 	sd_event_unref(d->event);
 	relay_free(d->relay);
+	transit_free(d->transit);
+	sixin4_table_free(d->in4);
+	free(d->routes);
 	table_release(&d->table);
 	free(d->host.local6);
 	udp_free(d->udp);
+	sockets_close(d);
 	netlink_free(d->netlink);
 	if (d->tun >= 0)
 		close(d->tun);

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The sockets of the mechanisms beside the Teredo relay, and doing what transit.h says. */
+#include "daemon-impl.h"
+
+static void count_in(struct nav_count *c, size_t bytes)
+{
+	c->packets++;
+	c->bytes += bytes;
+}
+
+static bool perform(struct daemon *d, const struct transit_out *out)
+{
+	switch (out->act) {
+	case TRANSIT_WRITE:
+		return write(d->tun, out->pkt, out->len) == (ssize_t)out->len;
+	case TRANSIT_SEND:
+		return !proto41_send(d->proto41, out->link, &out->to, out->pkt, out->len);
+	case TRANSIT_NOTHING:
+		break;
+	}
+	return true;
+}
+
+/* The verdict on a packet that came in with len bytes. */
+static void conclude(struct daemon *d, const struct transit_out *out, size_t len)
+{
+	bool sent = perform(d, out);
+
+	daemon_count(d, sent || out->error ? out->reason : R_SEND_ERROR, len);
+}
+
+void sockets_native(struct daemon *d, const void *pkt, size_t len, struct relay_time now)
+{
+	struct transit_out out;
+
+	transit_from_native(d->transit, pkt, len, now.ms, &out);
+	conclude(d, &out, len);
+}
+
+static void drain_errors(struct daemon *d, struct relay_time now)
+{
+	struct proto41_error err;
+	struct transit_out out;
+
+	for (int i = 0; i < PROTO41_BATCH && proto41_error(d->proto41, &err); i++) {
+		if (err.type != 3) /* destination unreachable */
+			continue;
+		transit_icmp4(d->transit, err.quote, err.len, err.mtu, now.ms, &out);
+		perform(d, &out);
+		daemon_count(d, out.reason, err.len);
+	}
+}
+
+static int on_proto41(sd_event_source *s, int fd, uint32_t revents, void *data)
+{
+	struct daemon *d = data;
+	struct relay_time now = now_of(d);
+	struct proto41_packet *packet;
+	struct transit_out out;
+	int n;
+
+	(void)s, (void)fd;
+	if (revents & EPOLLERR)
+		drain_errors(d, now);
+	n = proto41_receive(d->proto41, &packet);
+	for (int i = 0; i < n; i++) {
+		count_in(&d->page->rx_proto41, packet[i].len);
+		transit_from_proto41(d->transit, packet[i].ip, packet[i].len, now.ms, &out);
+		conclude(d, &out, packet[i].len);
+	}
+	d->page->count[R_SOCKET_OVERFLOW].packets += proto41_overflows(d->proto41);
+	return 0;
+}
+
+int sockets_open(struct daemon *d, struct error *e)
+{
+	return transit_has_proto41(&d->policy) ? proto41_new(&d->proto41, e) : 0;
+}
+
+int sockets_listen(struct daemon *d)
+{
+	int err = 0;
+
+	if (d->proto41)
+		err = sd_event_add_io(d->event, NULL, proto41_fd(d->proto41), EPOLLIN, on_proto41, d);
+	return err;
+}
+
+void sockets_close(struct daemon *d)
+{
+	proto41_free(d->proto41);
+}
