@@ -11,35 +11,77 @@
 
 #include "config.h"
 #include "log.h"
+#include "navalis/conflict.h"
 #include "navalis/input.h"
+#include "navalis/sixbed4.h"
 
-enum type { NUMBER, FLAG, CHOICE, NAME, MODE, LEVEL, ADMISSION, ENDPOINT, INTERFACES, PREFIXES6, PREFIXES4, SOURCE64 };
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+#define MEMBER(member) (((struct config *)0)->member)
+#define REQUIRED NULL
+
+enum type {
+	NUMBER, FLAG, CHOICE, NAME, MODE, LEVEL, ADMISSION, FORMAT, MTU_OPTION, ADDRESS4, ENDPOINT, PREFIX4,
+	PREFIX6, SOURCE64, INTERFACES, ADDRESSES4, PREFIXES4, PREFIXES6, CROSSINGS,
+};
 
 static const struct key {
-	const char *section, *name;
+	enum config_section section;
+	const char *name;
 	enum type type;
-	size_t member;
-	const char *initial;
+	size_t member, size; /* of an item */
+	size_t count;        /* of a list: member that holds how many items there are; else 0 */
+	const char *initial; /* or REQUIRED */
 	__u32 min, max;
 	enum { RELOAD, RESTART } when;
 } keys[] = {
-#define SECTION(name, text)
+#define SECTION(...)
+#define SECTIONS(...)
 #define KEY(section, name, type, member, initial, min, max, unit, when, text)                      \
-	{ #section, #name, type, offsetof(struct config, member), initial, min, max, when },
+	{ CONFIG_##section, #name, type, offsetof(struct config, member), sizeof(MEMBER(member)), 0, \
+	  initial, min, max, when },
+#define LIST(section, name, type, member, count, min, max, when, text)                             \
+	{ CONFIG_##section, #name, type, offsetof(struct config, member), sizeof(MEMBER(member)[0]), \
+	  offsetof(struct config, count), min ? REQUIRED : "", min, max, when },
 #include "config.def"
 #undef SECTION
+#undef SECTIONS
 #undef KEY
+#undef LIST
 };
 
-static const char *const sections[] = {
-#define SECTION(name, text) #name,
+static const struct section {
+	const char *title;
+	__u32 max;           /* items; 0: it comes once, and its members are those of struct config */
+	size_t size;         /* of an item; members of its keys are those of the first */
+	size_t count, named; /* members: how many items there are, and their names */
+} sections[] = {
+#define SECTION(section, title, text) { title, 0, 0, 0, 0 },
+#define SECTIONS(section, title, max, text)                                                        \
+	{ title, max, sizeof(MEMBER(section)[0]), offsetof(struct config, n_##section),            \
+	  offsetof(struct config, section##_named) },
 #define KEY(...)
+#define LIST(...)
 #include "config.def"
 #undef SECTION
+#undef SECTIONS
 #undef KEY
+#undef LIST
 };
 
-#define N(array) (sizeof(array) / sizeof((array)[0]))
+/* what the list says in numbers for people, struct config says in names */
+#define SECTION(...)
+#define SECTIONS(section, title, max, text) _Static_assert(N(MEMBER(section)) == (max), title);
+#define KEY(...)
+#define LIST(section, name, type, member, count, min, max, when, text)                             \
+	_Static_assert(N(MEMBER(member)) >= (max), #name);
+#include "config.def"
+#undef SECTION
+#undef SECTIONS
+#undef KEY
+#undef LIST
+_Static_assert(offsetof(struct sixrd_domain, v4_len) ==
+		       offsetof(struct sixrd_domain, v4) + offsetof(struct prefix4, len),
+	       "PREFIX4");
 
 struct words {
 	const char *word;
@@ -55,18 +97,108 @@ static const struct words modes[] = { { "auto", NAV_MODE_AUTO }, { "native", NAV
 static const struct words levels[] = { { "err", LOG_LEVEL_ERR }, { "warning", LOG_LEVEL_WARNING },
 				       { "info", LOG_LEVEL_INFO }, { "debug", LOG_LEVEL_DEBUG },
 				       { NULL, 0 } };
+static const struct words formats[] = { { "draft-04", SIXBED4_W2 }, { "2012", SIXBED4_W1 }, { NULL, 0 } };
+static const struct words mtu_options[] = { { "no", 0 }, { "yes", TEREDO_MTU }, { NULL, 0 } };
+static const struct words tunnels[] = { { "teredo", TUNNEL_TEREDO }, { "6bed4", TUNNEL_SIXBED4 },
+					{ "6to4", TUNNEL_SIXTO4 }, { "6rd", TUNNEL_SIXRD },
+					{ "6in4", TUNNEL_SIXIN4 }, { "hg48", TUNNEL_HG48 },
+					{ NULL, 0 } };
+
+static const struct {
+	const struct words *words;
+	const char *allowed; /* in a sentence; NULL: it depends on the key */
+	const char *items;   /* of a list */
+	__u32 in_line;       /* so many of them can be printed in one line */
+} types[] = {
+	[FLAG] = { flags, "yes or no", NULL, 0 },
+	[CHOICE] = { choices, "no, yes or try", NULL, 0 },
+	[NAME] = { NULL, "1 to 15 letters, digits, - or _", NULL, 0 },
+	[MODE] = { modes, "auto, native, generic or off", NULL, 0 },
+	[LEVEL] = { levels, "err, warning, info or debug", NULL, 0 },
+	[ADMISSION] = { admissions, "strict or rfc", NULL, 0 },
+	[FORMAT] = { formats, "draft-04 or 2012", NULL, 0 },
+	[MTU_OPTION] = { mtu_options, "yes or no", NULL, 0 },
+	[ADDRESS4] = { NULL, "an IPv4 address of a host, as 192.0.2.1,", NULL, 0 },
+	[PREFIX4] = { NULL, "an IPv4 prefix with no bit set behind its length, as 198.51.100.0/24,", NULL, 0 },
+	[SOURCE64] = { NULL, "link-local, or an IPv6 prefix of length 64", NULL, 0 },
+	[INTERFACES] = { NULL, "names of interfaces", "interfaces", 8 },
+	[ADDRESSES4] = { NULL, "IPv4 addresses of hosts, as 192.0.2.1,", "addresses", 8 },
+	[PREFIXES4] = { NULL, "IPv4 prefixes with no bit set behind their length, as 198.51.100.0/24", "prefixes", 8 },
+	[PREFIXES6] = { NULL, "IPv6 prefixes with no bit set behind their length, as 2001:db8::/32", "prefixes", 3 },
+	[CROSSINGS] = { NULL, "FROM:TO, each of them teredo, 6bed4, 6to4, 6rd, 6in4 or hg48,", "crossings", 8 },
+};
+
+/* ---- where things are in struct config ---------------------------------------------------------- */
+
+/* An item of a section; of one that comes once there is item 0, which is the struct itself. */
+static void *member_of(const struct config *c, enum config_section s, __u32 item, size_t member)
+{
+	return (char *)c + member + item * sections[s].size;
+}
+
+static __u32 *count_of(const struct config *c, enum config_section s)
+{
+	return (__u32 *)((char *)c + sections[s].count);
+}
+
+static struct config_named *named_of(const struct config *c, enum config_section s, __u32 item)
+{
+	return (struct config_named *)((char *)c + sections[s].named) + item;
+}
+
+/* How many of its kind there are. */
+static __u32 items_of(const struct config *c, enum config_section s)
+{
+	return sections[s].max ? *count_of(c, s) : c->line[s] != 0;
+}
+
+static int line_of(const struct config *c, enum config_section s, __u32 item)
+{
+	return sections[s].max ? named_of(c, s, item)->line : c->line[s];
+}
+
+/* «6rd home» */
+static const char *label_of(const struct config *c, enum config_section s, __u32 item,
+			    char label[CONFIG_LABEL])
+{
+	const char *name = sections[s].max ? named_of(c, s, item)->name : "";
+
+	snprintf(label, CONFIG_LABEL, "%s%s%s", sections[s].title, *name ? " " : "", name);
+	return label;
+}
+
+/* Numbers are as wide as they are in the policy. */
+static void store(void *member, size_t size, __u32 value)
+{
+	if (size == sizeof(__u8))
+		*(__u8 *)member = (__u8)value;
+	else if (size == sizeof(__u16))
+		*(__u16 *)member = (__u16)value;
+	else
+		*(__u32 *)member = value;
+}
+
+static __u32 fetch(const void *member, size_t size)
+{
+	return size == sizeof(__u8)  ? *(const __u8 *)member :
+	       size == sizeof(__u16) ? *(const __u16 *)member :
+				       *(const __u32 *)member;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------ */
 
 struct loading {
 	struct config *c;
 	const struct config_source *from;
 	FILE *errors;
 	int n_errors;
-	bool seen[N(keys)];
+	bool seen[N(keys)]; /* since the section began, if it may come several times */
 	FILE *file;
 	int line;       /* 0: the file as a whole */
 	char *text;     /* of this line; getline()'s */
 	size_t size;
-	bool skip;      /* in an unknown section */
+	enum config_section section; /* this is in; CONFIG_SECTIONS: in none, or in an unknown one */
+	__u32 item;
 };
 
 static void complain(struct loading *l, const char *format, ...)
@@ -114,7 +246,7 @@ static unsigned distance(const char *a, const char *b)
 	return row[n];
 }
 
-static const char *nearest_key(const char *section, const char *name)
+static const char *nearest_key(enum config_section section, const char *name)
 {
 	const char *best = "";
 	unsigned least = ~0U;
@@ -122,7 +254,7 @@ static const char *nearest_key(const char *section, const char *name)
 	for (size_t i = 0; i < N(keys); i++) {
 		unsigned d = distance(name, keys[i].name);
 
-		if (!strcmp(keys[i].section, section) && d < least) {
+		if (keys[i].section == section && d < least) {
 			least = d;
 			best = keys[i].name;
 		}
@@ -130,13 +262,13 @@ static const char *nearest_key(const char *section, const char *name)
 	return best;
 }
 
-static const char *nearest_section(const char *name)
+static enum config_section nearest_section(const char *title)
 {
-	const char *best = sections[0];
+	enum config_section best = 0;
 
-	for (size_t i = 1; i < N(sections); i++)
-		if (distance(name, sections[i]) < distance(name, best))
-			best = sections[i];
+	for (enum config_section s = 1; s < CONFIG_SECTIONS; s++)
+		if (distance(title, sections[s].title) < distance(title, sections[best].title))
+			best = s;
 	return best;
 }
 
@@ -165,22 +297,31 @@ static bool parse_word(const struct words *w, const char *text, __u32 *ret)
 	return false;
 }
 
-static bool parse_endpoint(char *text, struct endpoint4 *ret)
+/* None that no host has; a private one may be translated one to one, as clouds do. */
+static bool parse_address4(const char *text, __be32 *ret)
+{
+	struct in_addr addr;
+
+	if (inet_pton(AF_INET, text, &addr) != 1 || !addr4_unicast(addr.s_addr))
+		return false;
+	*ret = addr.s_addr;
+	return true;
+}
+
+/* port: where none is given. */
+static bool parse_endpoint(char *text, __u32 port, struct endpoint4 *ret)
 {
 	char *colon = strchr(text, ':');
-	struct in_addr addr;
-	__u32 port = 3545;
+	__be32 addr;
 
 	if (colon) {
 		*colon++ = '\0';
 		if (!parse_number(colon, 1, 65535, &port))
 			return false;
 	}
-	/* what no host has; a private one may be translated one to one, as clouds do */
-	if (inet_pton(AF_INET, text, &addr) != 1 || !(HOST32(addr.s_addr) >> 24) ||
-	    HOST32(addr.s_addr) >> 24 == 127 || HOST32(addr.s_addr) >> 24 >= 224)
+	if (!parse_address4(text, &addr))
 		return false;
-	*ret = (struct endpoint4){ .addr = addr.s_addr, .port = BE16(port) };
+	*ret = (struct endpoint4){ .addr = addr, .port = BE16(port) };
 	return true;
 }
 
@@ -205,104 +346,137 @@ static bool is_interface(const char *text)
 	return true;
 }
 
-/* One value, or one item of a list. NULL, or what is allowed. */
-static const char *set_value(struct config *c, const struct key *k, char *text)
+static bool parse_source64(const char *text, void *member)
 {
-	void *member = (char *)c + k->member;
-	static char allowed[96];
+	struct prefix6 p = { 0 };
 
-	switch (k->type) {
-	case NUMBER:
-		if (parse_number(text, k->min, k->max, member))
-			return NULL;
-		snprintf(allowed, sizeof(allowed), "a number from %u to %u", k->min, k->max);
-		return allowed;
-	case FLAG:
-		return parse_word(flags, text, member) ? NULL : "yes or no";
-	case MODE:
-		return parse_word(modes, text, member) ? NULL : "auto, native, generic or off";
-	case LEVEL:
-		return parse_word(levels, text, member) ? NULL : "err, warning, info or debug";
-	case NAME:
-		if (!input_instance(text))
-			return "1 to 15 letters, digits, - or _";
-		strcpy(member, text);
-		return NULL;
-	case CHOICE:
-		return parse_word(choices, text, member) ? NULL : "no, yes or try";
-	case ADMISSION:
-		return parse_word(admissions, text, member) ? NULL : "strict or rfc";
-	case ENDPOINT:
-		return parse_endpoint(text, member) ? NULL : "an IPv4 address and a port, as 192.0.2.1:3545";
-	case INTERFACES:
-		if (!is_interface(text))
-			return "names of interfaces";
-		if (c->n_interfaces == NAV_NICS)
-			return "at most 8 interfaces";
-		strcpy(c->interfaces[c->n_interfaces++], text);
-		return NULL;
-	case PREFIXES6:
-		if (c->n_serve == NAV_SERVED)
-			return "at most 16 prefixes";
-		if (!parse_prefix(AF_INET6, text, c->serve[c->n_serve].addr.s6_addr,
-				  &c->serve[c->n_serve].len))
-			return "IPv6 prefixes with no bit set behind their length, as 2001:db8::/32";
-		c->n_serve++;
-		return NULL;
-	case PREFIXES4:
-		if (c->n_refuse == CONFIG_REFUSE)
-			return "at most 1000 prefixes";
-		if (!parse_prefix(AF_INET, text, (__u8 *)&c->refuse[c->n_refuse].addr,
-				  &c->refuse[c->n_refuse].len))
-			return "IPv4 prefixes with no bit set behind their length, as 198.51.100.0/24";
-		c->n_refuse++;
-		return NULL;
-	case SOURCE64: {
-		struct prefix6 p = { 0 };
-
-		if (!strcmp(text, "link-local"))
-			p.addr.s6_addr[0] = 0xfe, p.addr.s6_addr[1] = 0x80;
-		else if (!parse_prefix(AF_INET6, text, p.addr.s6_addr, &p.len) || p.len != 64 ||
-			 addr6_kind(&p.addr) == ADDR6_MULTICAST || addr6_kind(&p.addr) == ADDR6_TEREDO)
-			return "link-local, or an IPv6 prefix of length 64";
-		memcpy(member, &p.addr, 8);
-		return NULL;
-	}
-	}
-	return NULL;
+	if (!strcmp(text, "link-local"))
+		p.addr.s6_addr[0] = 0xfe, p.addr.s6_addr[1] = 0x80;
+	else if (!parse_prefix(AF_INET6, text, p.addr.s6_addr, &p.len) || p.len != 64 ||
+		 addr6_kind(&p.addr) == ADDR6_MULTICAST || addr6_kind(&p.addr) == ADDR6_TEREDO)
+		return false;
+	memcpy(member, &p.addr, 8);
+	return true;
 }
 
-static bool is_list(enum type t)
+static bool parse_crossing(char *text, struct config_crossing *ret)
 {
-	return t == INTERFACES || t == PREFIXES6 || t == PREFIXES4;
+	char *colon = strchr(text, ':');
+	__u32 from, to;
+
+	if (!colon)
+		return false;
+	*colon++ = '\0';
+	if (!parse_word(tunnels, text, &from) || !parse_word(tunnels, colon, &to))
+		return false;
+	*ret = (struct config_crossing){ (__u8)from, (__u8)to };
+	return true;
+}
+
+/* One value, or one item of a list. */
+static bool set_value(const struct key *k, void *member, char *text)
+{
+	struct prefix4 p4 = { 0 };
+	struct prefix6 p6 = { 0 };
+	__u32 value;
+
+	if (types[k->type].words) {
+		if (!parse_word(types[k->type].words, text, &value))
+			return false;
+		store(member, k->size, value);
+		return true;
+	}
+	switch (k->type) {
+	case NUMBER:
+		if (!parse_number(text, k->min, k->max, &value))
+			return false;
+		store(member, k->size, value);
+		return true;
+	case NAME:
+		if (!input_instance(text))
+			return false;
+		strcpy(member, text);
+		return true;
+	case INTERFACES:
+		if (!is_interface(text))
+			return false;
+		strcpy(member, text);
+		return true;
+	case ADDRESS4:
+	case ADDRESSES4:
+		return parse_address4(text, member);
+	case ENDPOINT:
+		return parse_endpoint(text, k->min, member);
+	case PREFIX4:
+	case PREFIXES4:
+		if (!parse_prefix(AF_INET, text, (__u8 *)&p4.addr, &p4.len))
+			return false;
+		memcpy(member, &p4, sizeof(p4));
+		return true;
+	case PREFIX6:
+	case PREFIXES6:
+		if (!parse_prefix(AF_INET6, text, p6.addr.s6_addr, &p6.len) ||
+		    (k->type == PREFIX6 && (p6.len < k->min || p6.len > k->max)))
+			return false;
+		memcpy(member, &p6, k->size); /* where all have one length, as much as that */
+		return true;
+	case SOURCE64:
+		return parse_source64(text, member);
+	default:
+		return parse_crossing(text, member);
+	}
+}
+
+static const char *allowed_for(const struct key *k)
+{
+	static char text[96];
+
+	if (types[k->type].allowed)
+		return types[k->type].allowed;
+	if (k->type == NUMBER)
+		snprintf(text, sizeof(text), "a number from %u to %u", k->min, k->max);
+	else if (k->type == ENDPOINT)
+		snprintf(text, sizeof(text), "an IPv4 address and a port, as 192.0.2.1:%u",
+			 k->min ? k->min : SIXBED4_PORT);
+	else if (k->min == k->max)
+		snprintf(text, sizeof(text), "an IPv6 prefix of length %u", k->min);
+	else
+		snprintf(text, sizeof(text), "an IPv6 prefix of length %u to %u, with no bit set behind it,",
+			 k->min, k->max);
+	return text;
+}
+
+static void add_item(struct loading *l, const struct key *k, char *text)
+{
+	__u32 *count = member_of(l->c, k->section, l->item, k->count);
+	char *first = member_of(l->c, k->section, l->item, k->member), shown[64];
+
+	snprintf(shown, sizeof(shown), "%s", text);
+	if (*count == k->max)
+		complain(l, "%s: «%s»: at most %u %s are allowed here", k->name, shown, k->max,
+			 types[k->type].items);
+	else if (!set_value(k, first + *count * k->size, text))
+		complain(l, "%s: «%s»: %s are allowed here", k->name, shown, allowed_for(k));
+	else
+		(*count)++;
 }
 
 static void set_key(struct loading *l, const struct key *k, const char *text)
 {
 	char copy[INI_MAX_LINE + 1], *save = NULL, *word;
-	const char *allowed;
 
 	snprintf(copy, sizeof(copy), "%s", text);
-	if (!is_list(k->type)) {
-		allowed = set_value(l->c, k, copy);
-		if (allowed)
-			complain(l, "%s = %s: %s is allowed here", k->name, text, allowed);
-		return;
-	}
-	for (word = strtok_r(copy, " \t,", &save); word; word = strtok_r(NULL, " \t,", &save)) {
-		char item[64];
-
-		snprintf(item, sizeof(item), "%s", word);
-		allowed = set_value(l->c, k, word);
-		if (allowed)
-			complain(l, "%s: «%s»: %s are allowed here", k->name, item, allowed);
-	}
+	if (k->count)
+		for (word = strtok_r(copy, " \t,", &save); word; word = strtok_r(NULL, " \t,", &save))
+			add_item(l, k, word);
+	else if (!set_value(k, member_of(l->c, k->section, l->item, k->member), copy))
+		complain(l, "%s = %s: %s is allowed here", k->name, text, allowed_for(k));
 }
 
-static const struct key *find_key(const char *section, const char *name)
+static const struct key *find_key(enum config_section section, const char *name)
 {
 	for (size_t i = 0; i < N(keys); i++)
-		if (!strcmp(keys[i].section, section) && !strcmp(keys[i].name, name))
+		if (keys[i].section == section && !strcmp(keys[i].name, name))
 			return &keys[i];
 	return NULL;
 }
@@ -310,26 +484,62 @@ static const struct key *find_key(const char *section, const char *name)
 static int on_pair(void *data, const char *section, const char *name, const char *value)
 {
 	struct loading *l = data;
-	const struct key *k = find_key(section, name);
+	const struct key *k = find_key(l->section, name);
 
-	if (l->skip)
-		return 1;
 	if (!*section) {
 		complain(l, "%s stands before the first [section]", name);
-	} else if (!k) {
-		complain(l, "no key «%s» in [%s]: did you mean «%s»?", name, section,
-			 nearest_key(section, name));
-	} else {
-		if (l->seen[k - keys] && !is_list(k->type))
-			complain(l, "%s is given twice", name);
-		l->seen[k - keys] = true;
-		set_key(l, k, value);
-		if (k->member == offsetof(struct config, instance) && l->from->instance &&
-		    strcmp(l->c->instance, l->from->instance))
-			complain(l, "instance = %s: this is instance %s (--instance): take the line out",
-				 l->c->instance, l->from->instance);
+		return 1;
 	}
+	if (l->section == CONFIG_SECTIONS)
+		return 1;
+	if (!k) {
+		complain(l, "no key «%s» in [%s]: did you mean «%s»?", name, section,
+			 nearest_key(l->section, name));
+		return 1;
+	}
+	if (l->seen[k - keys] && !k->count)
+		complain(l, "%s is given twice", name);
+	l->seen[k - keys] = true;
+	set_key(l, k, value);
+	if (k->member == offsetof(struct config, instance) && l->from->instance &&
+	    strcmp(l->c->instance, l->from->instance))
+		complain(l, "instance = %s: this is instance %s (--instance): take the line out",
+			 l->c->instance, l->from->instance);
 	return 1;
+}
+
+/* The values that the keys of a section have until they are given. */
+static void set_initial(struct loading *l, enum config_section s, __u32 item)
+{
+	l->item = item;
+	for (size_t i = 0; i < N(keys); i++) {
+		if (keys[i].section != s)
+			continue;
+		l->seen[i] = false;
+		if (keys[i].initial && *keys[i].initial)
+			set_key(l, &keys[i], keys[i].initial);
+	}
+}
+
+static void check_required(struct loading *l, enum config_section s, __u32 item)
+{
+	const int line = l->line;
+	char label[CONFIG_LABEL];
+
+	l->line = line_of(l->c, s, item);
+	for (size_t i = 0; i < N(keys); i++)
+		if (keys[i].section == s && !keys[i].initial && !l->seen[i])
+			complain(l, "[%s] %s is missing: %s belongs there",
+				 label_of(l->c, s, item, label), keys[i].name, allowed_for(&keys[i]));
+	l->line = line;
+}
+
+/* An item of a section that may come several times is complete when the next section begins. */
+static void end_section(struct loading *l)
+{
+	if (l->section != CONFIG_SECTIONS && sections[l->section].max)
+		check_required(l, l->section, l->item);
+	l->section = CONFIG_SECTIONS;
 }
 
 /* Cuts off blanks and comments at both ends. */
@@ -349,19 +559,57 @@ static char *trim(char *text)
 	return text;
 }
 
-static void on_section(struct loading *l, char *line, size_t n)
+static void begin_item(struct loading *l, enum config_section s, const char *name)
 {
-	size_t i;
+	const struct section *of = &sections[s];
+	__u32 *n = count_of(l->c, s);
+	char label[CONFIG_LABEL];
 
-	line[n - 1] = '\0';
-	for (i = 0; i < N(sections); i++)
-		if (!strcmp(sections[i], line + 1))
+	if (*name && !input_instance(name)) {
+		complain(l, "[%s %s]: a name has 1 to 15 letters, digits, - or _", of->title, name);
+		return;
+	}
+	for (__u32 i = 0; i < *n; i++)
+		if (!strcmp(named_of(l->c, s, i)->name, name)) {
+			complain(l, "[%s] is there already, in line %d",
+				 label_of(l->c, s, i, label), line_of(l->c, s, i));
+			return;
+		}
+	if (*n == of->max) {
+		complain(l, "at most %u sections [%s …]", of->max, of->title);
+		return;
+	}
+	snprintf(named_of(l->c, s, *n)->name, sizeof(named_of(l->c, s, *n)->name), "%s", name);
+	named_of(l->c, s, *n)->line = l->line;
+	l->section = s;
+	set_initial(l, s, (*n)++);
+}
+
+/* «title» or «title NAME», between the brackets. */
+static void on_section(struct loading *l, const char *text)
+{
+	const size_t n = strcspn(text, " \t");
+	const char *name = text + n + strspn(text + n, " \t");
+	enum config_section s, nearest;
+	char title[64];
+
+	end_section(l);
+	snprintf(title, sizeof(title), "%.*s", (int)n, text);
+	for (s = 0; s < CONFIG_SECTIONS; s++)
+		if (!strcmp(sections[s].title, title) && (sections[s].max || !*name))
 			break;
-	l->skip = i == N(sections);
-	if (l->skip)
-		complain(l, "no section [%s]: did you mean [%s]?", line + 1,
-			 nearest_section(line + 1));
-	line[n - 1] = ']';
+	if (s == CONFIG_SECTIONS) {
+		nearest = nearest_section(title);
+		complain(l, "no section [%s]: did you mean [%s%s]?", text, sections[nearest].title,
+			 sections[nearest].max ? " NAME" : "");
+	} else if (sections[s].max) {
+		begin_item(l, s, name);
+	} else {
+		l->section = s;
+		l->item = 0;
+		if (!l->c->line[s])
+			l->c->line[s] = l->line;
+	}
 }
 
 /* The next line for inih; an empty one in the place of one that has been complained of. */
@@ -393,185 +641,15 @@ static char *read_line(char *buf, int size, void *data)
 		complain(l, "neither a [section] nor «key = value»");
 	else
 		strcpy(buf, line);
-	if (*buf == '[')
-		on_section(l, buf, n);
+	if (*buf == '[') {
+		buf[n - 1] = '\0';
+		on_section(l, buf + 1);
+		buf[n - 1] = ']';
+	}
 	return buf;
 }
 
-static void check_together(struct loading *l)
-{
-	const struct config *c = l->c;
-
-	if (!l->seen[find_key("teredo", "service") - keys])
-		complain(l, "[teredo] service is missing: the IPv4 address and UDP port of this relay");
-	if (c->mode != NAV_MODE_OFF && !c->n_interfaces && !l->n_errors)
-		complain(l, "[navalis] interfaces is missing: name the NICs, or set mode = off");
-	for (__u32 i = 0; i < c->n_interfaces; i++) {
-		for (__u32 k = 0; k < i; k++)
-			if (!strcmp(c->interfaces[i], c->interfaces[k]))
-				complain(l, "interfaces: «%s» is given twice", c->interfaces[i]);
-		if (!strcmp(c->interfaces[i], c->tun))
-			complain(l, "interfaces: «%s» is the daemon's own TUN", c->tun);
-	}
-}
-
-int config_load(const struct config_source *from, FILE *errors, struct config **ret)
-{
-	struct loading l = { .from = from, .errors = errors, .file = fopen(from->path, "re") };
-	int err = 0;
-
-	if (!l.file) {
-		err = -errno;
-		fprintf(errors, "%s: cannot be read: %s\n", from->path, strerror(-err));
-		return err;
-	}
-	l.c = calloc(1, sizeof(*l.c));
-	if (!l.c) {
-		fclose(l.file);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < N(keys); i++)
-		if (*keys[i].initial)
-			set_key(&l, &keys[i], keys[i].initial);
-	if (from->instance)
-		set_key(&l, find_key("navalis", "instance"), from->instance);
-	ini_parse_stream(read_line, &l, on_pair, &l);
-	l.line = 0;
-	if (ferror(l.file))
-		complain(&l, "cannot be read: %s", strerror(errno));
-	fclose(l.file);
-	free(l.text);
-	check_together(&l);
-	if (l.n_errors) {
-		free(l.c);
-		return -EINVAL;
-	}
-	*ret = l.c;
-	return 0;
-}
-
-static const char *word_of(const struct words *w, __u32 value)
-{
-	while (w->word && w->value != value)
-		w++;
-	return w->word;
-}
-
-/* A list goes on in another line before it becomes too long for one. */
-static void print_key(const struct config *c, const struct key *k, FILE *out)
-{
-	const void *member = (const char *)c + k->member;
-	const struct endpoint4 *ep = member;
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr source = { 0 };
-
-	fprintf(out, "%s =", k->name);
-	switch (k->type) {
-	case NUMBER:
-		fprintf(out, " %u", *(const __u32 *)member);
-		break;
-	case FLAG:
-		fprintf(out, " %s", word_of(flags, *(const __u32 *)member));
-		break;
-	case MODE:
-		fprintf(out, " %s", word_of(modes, *(const __u32 *)member));
-		break;
-	case LEVEL:
-		fprintf(out, " %s", word_of(levels, *(const __u32 *)member));
-		break;
-	case CHOICE:
-		fprintf(out, " %s", word_of(choices, *(const __u32 *)member));
-		break;
-	case ADMISSION:
-		fprintf(out, " %s", word_of(admissions, *(const __u32 *)member));
-		break;
-	case NAME:
-		fprintf(out, " %s", (const char *)member);
-		break;
-	case ENDPOINT:
-		fprintf(out, " %s:%u", inet_ntop(AF_INET, &ep->addr, text, sizeof(text)),
-			HOST16(ep->port));
-		break;
-	case INTERFACES:
-		for (__u32 i = 0; i < c->n_interfaces; i++)
-			fprintf(out, " %s", c->interfaces[i]);
-		break;
-	case PREFIXES6:
-		for (__u32 i = 0; i < c->n_serve; i++) {
-			if (i && i % 3 == 0)
-				fprintf(out, "\n%s =", k->name);
-			fprintf(out, " %s/%u",
-				inet_ntop(AF_INET6, &c->serve[i].addr, text, sizeof(text)), c->serve[i].len);
-		}
-		break;
-	case PREFIXES4:
-		for (__u32 i = 0; i < c->n_refuse; i++) {
-			if (i && i % 8 == 0)
-				fprintf(out, "\n%s =", k->name);
-			fprintf(out, " %s/%u",
-				inet_ntop(AF_INET, &c->refuse[i].addr, text, sizeof(text)), c->refuse[i].len);
-		}
-		break;
-	case SOURCE64:
-		memcpy(&source, member, 8);
-		if (HOST32(source.s6_addr32[0]) == 0xfe800000 && !source.s6_addr32[1])
-			fputs(" link-local", out);
-		else
-			fprintf(out, " %s/64", inet_ntop(AF_INET6, &source, text, sizeof(text)));
-		break;
-	}
-	fputc('\n', out);
-}
-
-void config_print(const struct config *c, FILE *out)
-{
-	const char *section = "";
-
-	for (size_t i = 0; i < N(keys); i++) {
-		if (strcmp(section, keys[i].section)) {
-			section = keys[i].section;
-			fprintf(out, "%s[%s]\n", i ? "\n" : "", section);
-		}
-		print_key(c, &keys[i], out);
-	}
-}
-
-/* The value of a key as it is printed: to compare two of them. */
-static char *printed(const struct config *c, const struct key *k)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return NULL;
-	print_key(c, k, f);
-	fclose(f);
-	return text;
-}
-
-int config_compare(const struct config *a, const struct config *b, struct config_changes *ch)
-{
-	*ch = (struct config_changes){ 0 };
-	for (size_t i = 0; i < N(keys); i++) {
-		char *x = printed(a, &keys[i]), *y = printed(b, &keys[i]);
-		bool known = x && y, same = known && !strcmp(x, y);
-
-		free(x);
-		free(y);
-		if (!known)
-			return -ENOMEM;
-		if (same)
-			continue;
-		if (keys[i].when == RESTART && !ch->restart)
-			ch->restart = keys[i].name;
-		if (ch->n < CONFIG_KEYS)
-			ch->name[ch->n++] = keys[i].name;
-	}
-	return 0;
-}
-
-_Static_assert(N(keys) <= CONFIG_KEYS, "config.h");
+/* ---- the policy of the data path ----------------------------------------------------------------- */
 
 static int by_first(const void *a, const void *b)
 {
@@ -609,7 +687,7 @@ int addr4_set_build(const struct prefix4 *prefix, __u32 n, struct addr4_set *set
 	return err;
 }
 
-int config_policy(const struct config *c, const struct nav_clock *clock, struct nav_config *p)
+static int fill_refused(const struct config *c, struct addr4_set *set)
 {
 	static const struct prefix4 builtin[] = {
 #define REFUSED4(a, b, x, d, len, text) { BE32((__u32)a << 24 | b << 16 | x << 8 | d), len },
@@ -618,31 +696,544 @@ int config_policy(const struct config *c, const struct nav_clock *clock, struct 
 	};
 	__u32 n_builtin = c->laboratory ? 0 : N(builtin), n = n_builtin + c->n_refuse;
 	struct prefix4 *all = calloc(n + 1, sizeof(*all));
-	struct meter_rate rate = { .burst = c->slow_path_rate / 10 + 64 };
 	int err;
 
 	if (!all)
 		return -ENOMEM;
 	memcpy(all, builtin, n_builtin * sizeof(*all));
 	memcpy(all + n_builtin, c->refuse, c->n_refuse * sizeof(*all));
-	err = addr4_set_build(all, n, &p->refused);
+	err = addr4_set_build(all, n, set);
 	free(all);
+	return err;
+}
 
-	/* tokens a tick, in 1/1024 of a packet; rounded up, since 0 would mean no limit */
-	rate.per_unit = (__u32)((__u64)c->slow_path_rate * METER_SCALE * clock->tick_ns / 1000000000) + 1;
-	for (int i = METER_NONE + 1; i < METER_MAX; i++)
-		p->meter[i] = rate;
+static bool is_local(const struct sixin4_config *in, __be32 local)
+{
+	for (__u32 i = 0; i < in->n_locals; i++)
+		if (in->local[i] == local)
+			return true;
+	return false;
+}
+
+static void fill_tunnels(const struct config *c, struct nav_config *p)
+{
+	static const struct prefix6 teredo = { .addr.s6_addr = { 0x20, 0x01 }, .len = 32 };
+	const struct tunnels t = { .sixto4 = &p->sixto4, .sixrd = p->sixrd, .n_sixrd = p->n_sixrd,
+				   .hg48 = &p->hg48 };
+
+	_Static_assert(TUNNEL_PREFIXES >= 1 + SIXBED4_LISTENERS + 1 + SIXRD_DOMAINS + 1, "room for all");
+
+	for (__u32 i = 0; i < c->n_cross; i++)
+		p->tunnels.cross[c->cross[i].from] |= 1U << c->cross[i].to;
+	if (c->service.addr)
+		tunnels_add_prefix(&p->tunnels, TUNNEL_TEREDO, 0, &teredo);
+	for (__u32 i = 0; i < c->n_sixbed4; i++) {
+		struct prefix6 prefix = { .len = 64 };
+
+		memcpy(&prefix.addr, &c->sixbed4[i].prefix, 8);
+		tunnels_add_prefix(&p->tunnels, TUNNEL_SIXBED4, i, &prefix);
+	}
+	tunnels_add_prefixes(&p->tunnels, &t);
+}
+
+/* All that no time is in; p is zeroed. */
+static int fill_policy(const struct config *c, struct nav_config *p)
+{
 	p->service = c->service;
 	p->bubble_prefix = c->bubble_source;
 	p->mtu = TEREDO_MTU;
-	p->life = nav_units_of_ms(clock, TEREDO_LIFE_MS);
-	p->reproof = nav_units_of_ms(clock, TEREDO_REPROOF_MS);
-	p->nexthop_life = nav_units_of_ms(clock, 1000);
 	p->admission_rfc = (__u8)c->admission_rfc;
 	p->checksum_zero = (__u8)c->checksum_zero;
 	p->local_services = (__u8)c->local_services;
-	p->clock_shift = clock->shift;
 	p->n_served = c->n_serve;
 	memcpy(p->served, c->serve, sizeof(p->served));
+	if (c->line[CONFIG_server])
+		p->server = c->server;
+	memcpy(p->sixbed4, c->sixbed4, sizeof(p->sixbed4));
+	if (c->line[CONFIG_sixto4])
+		p->sixto4 = c->sixto4;
+	p->n_sixrd = c->n_sixrd;
+	memcpy(p->sixrd, c->sixrd, sizeof(p->sixrd));
+	for (__u32 i = 0; i < c->n_sixin4; i++)
+		if (!is_local(&p->sixin4, c->sixin4[i].local) && p->sixin4.n_locals < SIXIN4_LOCALS)
+			p->sixin4.local[p->sixin4.n_locals++] = c->sixin4[i].local;
+	if (c->line[CONFIG_hg48])
+		p->hg48 = c->hg48;
+	fill_tunnels(c, p);
+	return fill_refused(c, &p->refused);
+}
+
+/* Of so many things a second, in a unit of time; rounded up, since 0 would mean no limit. */
+static __u32 rate_per_unit(__u32 per_second, __u64 unit_ns)
+{
+	return (__u32)((__u64)per_second * METER_SCALE * unit_ns / 1000000000) + 1;
+}
+
+int config_policy(const struct config *c, const struct nav_clock *clock, struct nav_config *p)
+{
+	const struct meter_rate slow_path = { .per_unit = rate_per_unit(c->slow_path_rate, clock->tick_ns),
+					      .burst = c->slow_path_rate / 10 + 64 };
+
+	for (int i = METER_NONE + 1; i < METER_MAX; i++) /* their unit is a tick */
+		p->meter[i] = slow_path;
+	p->life = nav_units_of_ms(clock, TEREDO_LIFE_MS);
+	p->reproof = nav_units_of_ms(clock, TEREDO_REPROOF_MS);
+	p->nexthop_life = nav_units_of_ms(clock, 1000);
+	p->clock_shift = clock->shift;
+	if (c->line[CONFIG_hg48]) {
+		p->hg48.life = nav_units_of_ms(clock, c->hg48_life * 1000);
+		p->hg48.window = nav_units_of_ms(clock, c->hg48_window * 1000);
+		if (c->hg48_fresh)
+			p->hg48.fresh = (struct meter_rate){
+				.per_unit = rate_per_unit(c->hg48_fresh, clock->tick_ns << clock->shift),
+				.burst = c->hg48_fresh,
+			};
+	}
+	return fill_policy(c, p);
+}
+
+/* ---- what cannot be together ----------------------------------------------------------------------- */
+
+static bool is_proto41(enum config_section s)
+{
+	return s == CONFIG_sixto4 || s == CONFIG_sixrd || s == CONFIG_sixin4;
+}
+
+bool config_proto41(const struct config *c)
+{
+	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++)
+		if (is_proto41(s) && items_of(c, s))
+			return true;
+	return false;
+}
+
+/* What it is about, and where that is; the later of two. */
+struct blame {
+	const struct config *c;
+	char *sentence;
+	int *line;
+};
+
+static bool blame(const struct blame *to, enum config_section s, __u32 item, const char *what)
+{
+	char label[CONFIG_LABEL];
+
+	snprintf(to->sentence, CONFIG_SENTENCE, "[%s]: %s", label_of(to->c, s, item, label), what);
+	*to->line = line_of(to->c, s, item);
+	return true;
+}
+
+static bool blame_both(const struct blame *to, const struct conflict *x)
+{
+	static const enum config_section of[TUNNEL_MAX] = {
+		[TUNNEL_TEREDO] = CONFIG_teredo, [TUNNEL_SIXBED4] = CONFIG_sixbed4,
+		[TUNNEL_SIXTO4] = CONFIG_sixto4, [TUNNEL_SIXRD] = CONFIG_sixrd,
+		[TUNNEL_SIXIN4] = CONFIG_sixin4, [TUNNEL_HG48] = CONFIG_hg48,
+	};
+	const enum config_section a = of[x->a.tunnel], b = of[x->b.tunnel];
+	const int line = line_of(to->c, a, x->a.id);
+	char first[CONFIG_LABEL], second[CONFIG_LABEL];
+
+	if (x->b.tunnel == TUNNEL_NONE)
+		return blame(to, a, x->a.id, x->what);
+	snprintf(to->sentence, CONFIG_SENTENCE, "[%s] and [%s]: %s", label_of(to->c, a, x->a.id, first),
+		 label_of(to->c, b, x->b.id, second), x->what);
+	*to->line = line_of(to->c, b, x->b.id);
+	if (line > *to->line)
+		*to->line = line;
+	return true;
+}
+
+/* An endpoint that a socket is bound to, and whose it is. */
+struct bound {
+	struct endpoint4 at;
+	enum config_section section;
+	__u32 item;
+};
+
+#define BOUND (1 + 2 + SIXBED4_LISTENERS + 1)
+
+static __u32 all_bound(const struct nav_config *p, __u32 n_sixbed4, struct bound bound[BOUND])
+{
+	__u32 n = 0;
+
+	if (p->service.addr)
+		bound[n++] = (struct bound){ p->service, CONFIG_teredo, 0 };
+	for (int i = 0; i < 2 && p->server.addr[0]; i++)
+		bound[n++] = (struct bound){
+			{ .addr = p->server.addr[i], .port = BE16(TEREDO_SERVER_PORT) }, CONFIG_server, 0
+		};
+	for (__u32 i = 0; i < n_sixbed4; i++)
+		bound[n++] = (struct bound){ p->sixbed4[i].service, CONFIG_sixbed4, i };
+	if (p->hg48.service.addr)
+		bound[n++] = (struct bound){ p->hg48.service, CONFIG_hg48, 0 };
+	return n;
+}
+
+static bool conflict_bound(const struct nav_config *p, const struct blame *to)
+{
+	struct bound bound[BOUND];
+	const __u32 n = all_bound(p, to->c->n_sixbed4, bound);
+	char what[CONFIG_SENTENCE], label[CONFIG_LABEL];
+
+	for (__u32 i = 0; i < n; i++)
+		for (__u32 k = 0; k < i; k++)
+			if (endpoint4_equal(bound[i].at, bound[k].at)) {
+				snprintf(what, sizeof(what), "its address and port are those of [%s]",
+					 label_of(to->c, bound[k].section, bound[k].item, label));
+				return blame(to, bound[i].section, bound[i].item, what);
+			}
+	return false;
+}
+
+static bool conflict_server(const struct nav_config *p, const struct blame *to)
+{
+	const __be32 *addr = p->server.addr;
+
+	if (!addr[0])
+		return false;
+	if (addr[0] == addr[1])
+		return blame(to, CONFIG_server, 0, "primary and secondary are the same address");
+	for (int i = 0; i < 2; i++)
+		if (!addr4_unicast(addr[i]) || addr4_set_has(&p->refused, addr[i]))
+			return blame(to, CONFIG_server, 0, i ? "the secondary address is not a global one" :
+							       "the primary address is not a global one");
+	return false;
+}
+
+static const char *conflict_sixbed4(const struct sixbed4_config *b)
+{
+	struct in6_addr prefix = { 0 };
+
+	memcpy(&prefix, &b->prefix, 8);
+	if (addr6_kind(&prefix) != ADDR6_GLOBAL && prefix.s6_addr[0] >> 1 != 0xfc >> 1)
+		return "the prefix is neither global nor unique local, or has to do with 2002::/16 or "
+		       "2001::/32";
+	for (__u32 i = 0; i < b->n_routes; i++)
+		if (b->route[i].len < 16)
+			return "routes have a length from 16 to 128";
+	if (b->format == SIXBED4_W1 && HOST16(b->service.port) & 1)
+		return "the addresses of format = 2012 cannot hold an odd port";
+	if (b->format == SIXBED4_W1 && (b->retract || b->port0_native))
+		return "retract and port0_native are for format = draft-04 alone";
+	return NULL;
+}
+
+bool config_conflict(const struct config *c, const struct nav_config *p, const struct nav_own *own,
+		     char sentence[CONFIG_SENTENCE], int *line)
+{
+	const struct blame to = { c, sentence, line };
+	const struct tunnels t = { .sixto4 = &p->sixto4, .sixrd = p->sixrd, .n_sixrd = p->n_sixrd,
+				   .sixin4 = c->sixin4, .n_sixin4 = c->n_sixin4, .hg48 = &p->hg48,
+				   .prefixes = &p->tunnels, .cfg = p, .own = own };
+	struct conflict x;
+	const char *what;
+
+	if (conflict_server(p, &to) || conflict_bound(p, &to))
+		return true;
+	for (__u32 i = 0; i < c->n_sixbed4; i++) {
+		what = conflict_sixbed4(&p->sixbed4[i]);
+		if (what)
+			return blame(&to, CONFIG_sixbed4, i, what);
+	}
+	if (p->sixto4.n_senders && !p->sixto4.return_only)
+		return blame(&to, CONFIG_sixto4, 0, "sends_for is for return_only = yes alone");
+	for (__u32 i = 0; i < c->n_sixin4; i++)
+		if (!is_local(&p->sixin4, c->sixin4[i].local))
+			return blame(&to, CONFIG_sixin4, i, "all tunnels together have at most 8 local addresses");
+	return tunnels_conflict(&t, &x) && blame_both(&to, &x);
+}
+
+/* ---- the file -------------------------------------------------------------------------------------- */
+
+/* What is not given follows from what is. */
+static void complete(struct config *c)
+{
+	if (!c->server.addr[1])
+		c->server.addr[1] = BE32(HOST32(c->server.addr[0]) + 1);
+	if (!c->sixto4.source)
+		c->sixto4.source = c->sixto4.local;
+	for (__u32 i = 0; i < c->n_sixbed4; i++)
+		if (!c->sixbed4[i].service.port)
+			c->sixbed4[i].service.port =
+				BE16(c->sixbed4[i].format == SIXBED4_W1 ? SIXBED4_PORT_W1 : SIXBED4_PORT);
+	for (__u32 i = 0; i < c->n_sixin4; i++)
+		c->sixin4[i].id = i;
+	c->hg48.link.mtu = HG48_MTU;
+}
+
+static void check_interfaces(struct loading *l)
+{
+	const struct config *c = l->c;
+
+	if (c->mode != NAV_MODE_OFF && !c->n_interfaces && !l->n_errors)
+		complain(l, "[navalis] interfaces is missing: name the NICs, or set mode = off");
+	for (__u32 i = 0; i < c->n_interfaces; i++) {
+		for (__u32 k = 0; k < i; k++)
+			if (!strcmp(c->interfaces[i], c->interfaces[k]))
+				complain(l, "interfaces: «%s» is given twice", c->interfaces[i]);
+		if (!strcmp(c->interfaces[i], c->tun))
+			complain(l, "interfaces: «%s» is the daemon's own TUN", c->tun);
+	}
+}
+
+/* Returns -ENOMEM, or 0 with what is wrong complained of. */
+static int check_together(struct loading *l)
+{
+	struct nav_config *policy;
+	char sentence[CONFIG_SENTENCE];
+	__u32 mechanisms = 0;
+	int err;
+
+	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
+		mechanisms += s == CONFIG_navalis ? 0 : items_of(l->c, s);
+		if (!sections[s].max && l->c->line[s])
+			check_required(l, s, 0);
+	}
+	if (!mechanisms)
+		complain(l, "[teredo] service is missing, and no other mechanism is configured");
+	check_interfaces(l);
+	if (l->n_errors)
+		return 0;
+	complete(l->c);
+	policy = calloc(1, sizeof(*policy));
+	if (!policy)
+		return -ENOMEM;
+	err = fill_policy(l->c, policy);
+	if (err == -ENOSPC)
+		complain(l, "refuse: too many prefixes");
+	else if (!err && config_conflict(l->c, policy, NULL, sentence, &l->line))
+		complain(l, "%s", sentence);
+	free(policy);
+	return err == -ENOSPC ? 0 : err;
+}
+
+int config_load(const struct config_source *from, FILE *errors, struct config **ret)
+{
+	struct loading l = { .from = from, .errors = errors, .file = fopen(from->path, "re") };
+	int err = 0;
+
+	if (!l.file) {
+		err = -errno;
+		fprintf(errors, "%s: cannot be read: %s\n", from->path, strerror(-err));
+		return err;
+	}
+	l.c = calloc(1, sizeof(*l.c));
+	if (!l.c) {
+		fclose(l.file);
+		return -ENOMEM;
+	}
+	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++)
+		if (!sections[s].max)
+			set_initial(&l, s, 0);
+	if (from->instance)
+		set_key(&l, find_key(CONFIG_navalis, "instance"), from->instance);
+	l.section = CONFIG_SECTIONS;
+	ini_parse_stream(read_line, &l, on_pair, &l);
+	end_section(&l);
+	l.line = 0;
+	if (ferror(l.file))
+		complain(&l, "cannot be read: %s", strerror(errno));
+	fclose(l.file);
+	free(l.text);
+	err = check_together(&l);
+	if (!err && l.n_errors)
+		err = -EINVAL;
+	if (err) {
+		free(l.c);
+		return err;
+	}
+	*ret = l.c;
+	return 0;
+}
+
+/* ---- printing and comparing ---------------------------------------------------------------------- */
+
+static const char *word_of(const struct words *w, __u32 value)
+{
+	while (w->word && w->value != value)
+		w++;
+	return w->word;
+}
+
+static void print_prefix(int family, const void *addr, __u32 len, FILE *out)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	fprintf(out, " %s/%u", inet_ntop(family, addr, text, sizeof(text)), len);
+}
+
+/* One value, or one item of a list. */
+static void print_value(const struct key *k, const void *member, FILE *out)
+{
+	const struct config_crossing *crossing = member;
+	const struct endpoint4 *ep = member;
+	struct prefix4 p4;
+	struct prefix6 p6 = { .len = k->max };
+	char text[INET_ADDRSTRLEN];
+
+	if (types[k->type].words) {
+		fprintf(out, " %s", word_of(types[k->type].words, fetch(member, k->size)));
+		return;
+	}
+	switch (k->type) {
+	case NUMBER:
+		fprintf(out, " %u", fetch(member, k->size));
+		break;
+	case NAME:
+	case INTERFACES:
+		fprintf(out, " %s", (const char *)member);
+		break;
+	case ADDRESS4:
+	case ADDRESSES4:
+		fprintf(out, " %s", inet_ntop(AF_INET, member, text, sizeof(text)));
+		break;
+	case ENDPOINT:
+		fprintf(out, " %s:%u", inet_ntop(AF_INET, &ep->addr, text, sizeof(text)), HOST16(ep->port));
+		break;
+	case PREFIX4:
+	case PREFIXES4:
+		memcpy(&p4, member, sizeof(p4));
+		print_prefix(AF_INET, &p4.addr, p4.len, out);
+		break;
+	case PREFIX6:
+	case PREFIXES6:
+		memcpy(&p6, member, k->size);
+		print_prefix(AF_INET6, &p6.addr, p6.len, out);
+		break;
+	case SOURCE64:
+		memcpy(&p6, member, 8);
+		if (HOST32(p6.addr.s6_addr32[0]) == 0xfe800000 && !p6.addr.s6_addr32[1])
+			fputs(" link-local", out);
+		else
+			print_prefix(AF_INET6, &p6.addr, 64, out);
+		break;
+	default:
+		fprintf(out, " %s:%s", word_of(tunnels, crossing->from), word_of(tunnels, crossing->to));
+	}
+}
+
+/* A list goes on in another line before it becomes too long for one. */
+static void print_key(const struct config *c, const struct key *k, __u32 item, FILE *out)
+{
+	const char *member = member_of(c, k->section, item, k->member);
+	const __u32 n = k->count ? *(const __u32 *)member_of(c, k->section, item, k->count) : 1;
+
+	fprintf(out, "%s =", k->name);
+	for (__u32 i = 0; i < n; i++) {
+		if (i && i % types[k->type].in_line == 0)
+			fprintf(out, "\n%s =", k->name);
+		print_value(k, member + i * k->size, out);
+	}
+	fputc('\n', out);
+}
+
+/* [navalis] is always there. */
+static __u32 printed_items(const struct config *c, enum config_section s)
+{
+	return s == CONFIG_navalis ? 1 : items_of(c, s);
+}
+
+void config_print(const struct config *c, FILE *out)
+{
+	char label[CONFIG_LABEL];
+
+	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++)
+		for (__u32 item = 0; item < printed_items(c, s); item++) {
+			fprintf(out, "%s[%s]\n", s ? "\n" : "", label_of(c, s, item, label));
+			for (size_t i = 0; i < N(keys); i++)
+				if (keys[i].section == s)
+					print_key(c, &keys[i], item, out);
+		}
+}
+
+/* The value of a key as it is printed: to compare two of them. */
+static char *printed(const struct config *c, const struct key *k, __u32 item)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	print_key(c, k, item, f);
+	fclose(f);
+	return text;
+}
+
+static void changed(struct config_changes *ch, const char *name, bool restart)
+{
+	if (ch->n < CONFIG_CHANGES)
+		snprintf(ch->name[ch->n], CONFIG_LABEL, "%s", name);
+	ch->n++;
+	if (restart && !*ch->restart)
+		snprintf(ch->restart, CONFIG_LABEL, "%s", name);
+}
+
+/* A section that came, or went. */
+static void changed_section(struct config_changes *ch, const struct config *c, enum config_section s,
+			    __u32 item, bool restart)
+{
+	char label[CONFIG_LABEL], name[CONFIG_LABEL + 2];
+
+	for (size_t i = 0; i < N(keys); i++)
+		restart |= keys[i].section == s && keys[i].when == RESTART;
+	snprintf(name, sizeof(name), "[%s]", label_of(c, s, item, label));
+	changed(ch, name, restart);
+}
+
+static int compare_keys(const struct config *a, __u32 item_a, const struct config *b, __u32 item_b,
+			enum config_section s, struct config_changes *ch)
+{
+	char label[CONFIG_LABEL], name[2 * CONFIG_LABEL];
+
+	for (size_t i = 0; i < N(keys); i++) {
+		const struct key *k = &keys[i];
+		char *x = k->section == s ? printed(a, k, item_a) : NULL;
+		char *y = k->section == s ? printed(b, k, item_b) : NULL;
+		const bool known = x && y, same = known && !strcmp(x, y);
+
+		free(x);
+		free(y);
+		if (k->section != s || same)
+			continue;
+		if (!known)
+			return -ENOMEM;
+		if (s == CONFIG_navalis || s == CONFIG_teredo)
+			snprintf(name, sizeof(name), "%s", k->name);
+		else
+			snprintf(name, sizeof(name), "%s: %s", label_of(a, s, item_a, label), k->name);
+		changed(ch, name, k->when == RESTART);
+	}
+	return 0;
+}
+
+/* The item of the same name; false: there is none. */
+static bool same_name(const struct config *a, __u32 item, const struct config *b,
+		      enum config_section s, __u32 *ret)
+{
+	for (*ret = 0; *ret < printed_items(b, s); ++*ret)
+		if (!sections[s].max || !strcmp(named_of(a, s, item)->name, named_of(b, s, *ret)->name))
+			return true;
+	return false;
+}
+
+int config_compare(const struct config *a, const struct config *b, struct config_changes *ch)
+{
+	const bool opens = config_proto41(b) && !config_proto41(a);
+	__u32 other;
+	int err = 0;
+
+	*ch = (struct config_changes){ 0 };
+	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
+		for (__u32 item = 0; item < printed_items(a, s) && !err; item++)
+			if (same_name(a, item, b, s, &other))
+				err = compare_keys(a, item, b, other, s, ch);
+			else
+				changed_section(ch, a, s, item, false);
+		for (__u32 item = 0; item < printed_items(b, s); item++)
+			if (!same_name(b, item, a, s, &other))
+				changed_section(ch, b, s, item, opens && is_proto41(s));
+	}
 	return err;
 }

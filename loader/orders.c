@@ -80,7 +80,7 @@ static int try_config(struct daemon *d, struct config *c, struct config_changes 
 
 	if (err)
 		error_set(e, err, "out of memory");
-	if (!err && changes->restart)
+	if (!err && *changes->restart)
 		err = error_set(e, -EBUSY, "%s cannot change while running: restart navalisd (proven "
 				"clients are forwarded meanwhile)", changes->restart);
 	if (!err) {
@@ -103,7 +103,7 @@ static struct json_object *end_reload(struct daemon *d, struct order *o)
 {
 	struct json_object *result = json_object_new_object(), *list = json_object_new_array();
 
-	for (__u32 i = 0; i < o->changes.n; i++)
+	for (__u32 i = 0; i < o->changes.n && i < CONFIG_CHANGES; i++)
 		json_object_array_add(list, json_object_new_string(o->changes.name[i]));
 	json_object_object_add(result, "changed", list);
 	json_object_object_add(result, "generation", json_object_new_int64(d->page->reloads));

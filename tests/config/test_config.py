@@ -47,7 +47,7 @@ BAD = {
     "nonsense\n": "navalis.conf:1: neither a [section] nor «key = value»",
     GOOD + "[navalis\n": "navalis.conf:5: neither a [section] nor «key = value»",
     GOOD + "= 5\n": "navalis.conf:5: neither a [section] nor «key = value»",
-    GOOD + "[6to4]\n": "navalis.conf:5: no section [6to4]",
+    GOOD + "[6to5]\n": "navalis.conf:5: no section [6to5]: did you mean [6to4]?",
     "mode = off\n" + GOOD: "navalis.conf:1: mode stands before the first [section]",
     "[navalis]\nrefuse =" + 30 * " 8.0.0.0/8": "navalis.conf:2: longer than 197 characters: a list goes on where",
     "[navalis]\ninterfaces = teredo\n": "navalis.conf: interfaces: «teredo» is the daemon's own TUN",
@@ -76,7 +76,7 @@ def test_lines_may_be_indented_and_commented(tmp_path):
 
 def test_every_bad_line_is_reported(tmp_path):
     stderr = check(tmp_path, "[navalis]\nfoo\nmode = x\nbar\n[teredo]\npending = 0\nbaz\n")[1].splitlines()
-    assert [l.split(":")[1] for l in stderr] == ["2", "3", "4", "6", "7", " [teredo] service is missing"]
+    assert [l.split(":")[1] for l in stderr] == ["2", "3", "4", "6", "7", "5"]
 
 
 def test_long_lists_are_printed_so_that_they_read_back(tmp_path):

@@ -119,7 +119,9 @@ def test_pages_name_pages_that_there_are():
 def test_keys_that_a_reload_cannot_change_are_listed():
     page = rendered("navalis.conf.5")
     listed = re.search(r"in\s+between\.\n\n(.*?)\.\n", page, re.S)[1]
-    assert re.split(r",\s+", listed.strip(" \n")) == [k["name"] for k in generate.keys() if k["when"] == "RESTART"]
+    restart = [k for k in generate.keys() if k["when"] == "RESTART"]
+    assert re.split(r",\s+", listed.strip(" \n")) == [k["full"] for k in restart]
+    assert {"service", "teredo-server.primary", "6bed4.service"} <= {k["full"] for k in restart}
 
 
 def printed(path):
@@ -143,9 +145,18 @@ def test_the_sample_is_a_configuration_and_its_defaults_are_the_defaults(tmp_pat
     bare.write_text(sample)
     p = subprocess.run([BUILD + "/navalisd", "--config", str(bare), "--check-config"], capture_output=True, text=True)
     assert (p.returncode, p.stdout, p.stderr) == (0, "", "")
-    full.write_text(re.sub(r"^#(\w+ =)", r"\1", sample, flags=re.M))
+    # first what is there without further sections, then they: with what they need, and with all
+    mechanisms = sample.index("#[")
+    head = re.sub(r"^#(\w+ =)", r"\1", sample[:mechanisms], flags=re.M)
+    full.write_text(head)
+    assert printed(str(bare)) == printed(str(full))
+    laboratory = head.replace("laboratory = no", "laboratory = yes")
+    sections = re.sub(r"^#(\[.*\])$", r"\1", sample[mechanisms:], flags=re.M)
+    bare.write_text(laboratory + re.sub(r"^(# Required\.\n)#", r"\1", sections, flags=re.M))
+    full.write_text(laboratory + re.sub(r"^#(\w+ =)", r"\1", sections, flags=re.M))
     assert printed(str(bare)) == printed(str(full))
     assert len(re.findall(r"^\w+ =", full.read_text(), re.M)) == len(generate.keys())
+    assert re.findall(r"^\[.*\]$", printed(str(full)), re.M) == [generate.heading(s) for s in generate.sections()]
     for k in generate.keys():
         if k["type"] == "NUMBER":
             assert "# a number from %s to %s" % (k["min"], k["max"]) in sample
