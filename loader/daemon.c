@@ -212,7 +212,7 @@ void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NIC
 
 int daemon_check(const struct config *c, struct error *e)
 {
-	int err = privileges_check(false, e);
+	int err = privileges_check(config_proto41(c), e);
 
 	for (__u32 i = 0; i < c->n_interfaces && !err; i++)
 		if (!if_nametoindex(c->interfaces[i]))
@@ -223,6 +223,15 @@ int daemon_check(const struct config *c, struct error *e)
 	for (__u32 i = 0; i < c->n_interfaces && !err && c->mode != NAV_MODE_OFF; i++)
 		err = netlink_forwarding(c->interfaces[i], e);
 	return err;
+}
+
+int daemon_check_tunnels(const struct config *c, const struct nav_config *policy,
+			 const struct nav_own *own, struct error *e)
+{
+	char sentence[CONFIG_SENTENCE];
+	int line;
+
+	return config_conflict(c, policy, own, sentence, &line) ? error_set(e, -EINVAL, "%s", sentence) : 0;
 }
 
 struct relay_settings daemon_settings(const struct config *c)
@@ -263,8 +272,7 @@ static int new_relay(struct daemon *d, struct error *e)
 	if (err)
 		return error_set(e, err, "out of memory for %u clients", c->max_clients);
 	transit_set(d->transit, c->unreachables);
-	transit_set_sixin4(d->transit, d->in4);
-	relay_set_sixin4(d->relay, d->in4);
+	tunnels_use(d);
 	return 0;
 }
 
@@ -333,27 +341,6 @@ static int add_sources(struct daemon *d, struct error *e)
 	return err < 0 ? error_set(e, err, "event loop: %s", strerror(-err)) : 0;
 }
 
-/* What leads to the TUN. */
-static int new_routes(struct daemon *d, struct error *e)
-{
-	d->routes = calloc(TUN_ROUTES(d->in4), sizeof(*d->routes));
-	if (!d->routes)
-		return error_set(e, -ENOMEM, "out of memory");
-	d->n_routes = transit_routes(&d->policy, d->in4, d->routes);
-	return 0;
-}
-
-/* The TUN lets pass what any tunnel takes; each route says how much that is. */
-static __u32 tun_mtu(const struct daemon *d)
-{
-	__u32 mtu = TEREDO_MTU;
-
-	for (__u32 i = 0; i < d->n_routes; i++)
-		if (d->routes[i].mtu > mtu)
-			mtu = d->routes[i].mtu;
-	return mtu;
-}
-
 /* The TUN, the sockets and all that is gone with the process. */
 static int set_up(struct daemon *d, struct error *e)
 {
@@ -368,10 +355,6 @@ static int set_up(struct daemon *d, struct error *e)
 		err = d->tun = tun_open(c->tun, e);
 	if (err > 0)
 		err = netlink_new(&d->netlink, e);
-	if (!err)
-		err = new_routes(d, e);
-	if (!err)
-		err = netlink_tun_up(d->netlink, c->tun, tun_mtu(d), e);
 	if (err)
 		return err;
 	datapath_get_cookies(d->datapath, &d->cookies);
@@ -380,13 +363,15 @@ static int set_up(struct daemon *d, struct error *e)
 	if (err)
 		return error_set(e, err, "this host's addresses cannot be read: %s", strerror(-err));
 	datapath_set_own(d->datapath, &d->host.own);
-	err = new_relay(d, e);
+	err = daemon_check_tunnels(c, &d->policy, &d->host.own, e);
+	if (!err)
+		err = new_relay(d, e);
 	if (!err)
 		err = add_sources(d, e);
 	if (!err)
 		err = control_new(c->instance, d->event, orders_answer, d, &d->control, e);
 	if (!err) /* before the NICs: somebody else may have it */
-		err = tunroute_make(d->netlink, c->tun, d->routes, d->n_routes, e);
+		err = tunnels_route(d, &d->made, e);
 	return err;
 }
 
@@ -394,7 +379,7 @@ static int set_up(struct daemon *d, struct error *e)
 static int take_over(struct daemon *d, struct error *e)
 {
 	struct error warning = { "" };
-	int err = tunroute_blackholes(d->netlink, d->routes, d->n_routes, e);
+	int err = tunroute_blackholes(d->netlink, d->made.route, d->made.n_routes, e);
 	bool lasted = tun_lasts(d->tun);
 
 	if (!err && tun_keep(d->tun, true))
@@ -403,9 +388,9 @@ static int take_over(struct daemon *d, struct error *e)
 		err = datapath_attach(d->datapath, d->config, &d->policy, &warning, e);
 	daemon_log_warning(&warning);
 	if (!err)
-		tunroute_prune(d->netlink, d->config->tun, d->routes, d->n_routes);
+		tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
 	else
-		tunroute_undo(d->netlink, d->routes, d->n_routes);
+		tunroute_undo(d->netlink, d->made.route, d->made.n_routes);
 	if (err && !lasted)
 		tun_keep(d->tun, false);
 	return err;
@@ -435,6 +420,8 @@ int daemon_new(const struct config_source *from, struct config *c, struct daemon
 	err = config_policy(c, &d->meta->clock, &d->policy);
 	if (err)
 		error_set(e, err, "too many refused prefixes");
+	else if ((err = tunnels_make(c, &d->policy, &d->made)))
+		error_set(e, err, "out of memory");
 	if (!err)
 		err = set_up(d, e);
 	if (!err)
@@ -465,8 +452,7 @@ struct daemon *daemon_free(struct daemon *d)
 	sd_event_unref(d->event);
 	relay_free(d->relay);
 	transit_free(d->transit);
-	sixin4_table_free(d->in4);
-	free(d->routes);
+	tunnels_release(&d->made);
 	table_release(&d->table);
 	free(d->host.local6);
 	udp_free(d->udp);

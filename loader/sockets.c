@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The sockets of the mechanisms beside the Teredo relay, and doing what transit.h says. */
+#include <stdlib.h>
+
 #include "daemon-impl.h"
 
 static void count_in(struct nav_count *c, size_t bytes)
@@ -72,9 +74,61 @@ static int on_proto41(sd_event_source *s, int fd, uint32_t revents, void *data)
 	return 0;
 }
 
+/* ---- what is made of the configuration --------------------------------------------------------- */
+
+int tunnels_make(const struct config *c, const struct nav_config *policy, struct tunnels_made *ret)
+{
+	struct tunnels_made m = { 0 };
+	int err = c->n_sixin4 ? sixin4_table_new(c->sixin4, c->n_sixin4, &m.in4) : 0;
+
+	if (err)
+		return err;
+	m.route = calloc(TUN_ROUTES(m.in4), sizeof(*m.route));
+	if (!m.route) {
+		tunnels_release(&m);
+		return -ENOMEM;
+	}
+	m.n_routes = transit_routes(policy, m.in4, m.route);
+	*ret = m;
+	return 0;
+}
+
+void tunnels_release(struct tunnels_made *m)
+{
+	sixin4_table_free(m->in4);
+	free(m->route);
+	*m = (struct tunnels_made){ 0 };
+}
+
+/* The TUN lets pass what any tunnel takes; each route says how much that is. */
+static __u32 tun_mtu(const struct tunnels_made *m)
+{
+	__u32 mtu = TEREDO_MTU;
+
+	for (__u32 i = 0; i < m->n_routes; i++)
+		if (m->route[i].mtu > mtu)
+			mtu = m->route[i].mtu;
+	return mtu;
+}
+
+int tunnels_route(struct daemon *d, const struct tunnels_made *m, struct error *e)
+{
+	int err = netlink_tun_up(d->netlink, d->config->tun, tun_mtu(m), e);
+
+	return err ? err : tunroute_make(d->netlink, d->config->tun, m->route, m->n_routes, e);
+}
+
+void tunnels_use(struct daemon *d)
+{
+	transit_set_sixin4(d->transit, d->made.in4);
+	relay_set_sixin4(d->relay, d->made.in4);
+}
+
+/* ---- sockets ----------------------------------------------------------------------------------- */
+
 int sockets_open(struct daemon *d, struct error *e)
 {
-	return transit_has_proto41(&d->policy) ? proto41_new(&d->proto41, e) : 0;
+	return config_proto41(d->config) ? proto41_new(&d->proto41, e) : 0;
 }
 
 int sockets_listen(struct daemon *d)

@@ -44,11 +44,6 @@ void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4)
 	t->in4 = in4;
 }
 
-bool transit_has_proto41(const struct nav_config *p)
-{
-	return p->sixto4.local || p->n_sixrd || p->sixin4.n_locals;
-}
-
 /* ---- routes ------------------------------------------------------------------------------------ */
 
 static __u32 mtu_of(const struct nav_config *p, const struct tunnel_prefix *behind)

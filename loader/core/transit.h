@@ -52,9 +52,6 @@ void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4);
 /* The endpoint of a UDP port; address 0: it is not configured. */
 struct endpoint4 transit_endpoint(const struct nav_config *policy, enum port port);
 
-/* Does any of 6to4, 6rd and 6in4 exist? */
-bool transit_has_proto41(const struct nav_config *policy);
-
 /* A prefix that is routed to the TUN. */
 struct tun_route {
 	struct prefix6 prefix;
