@@ -212,7 +212,7 @@ void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NIC
 
 int daemon_check(const struct config *c, struct error *e)
 {
-	int err = privileges_check(config_proto41(c), e);
+	int err = privileges_check(e);
 
 	for (__u32 i = 0; i < c->n_interfaces && !err; i++)
 		if (!if_nametoindex(c->interfaces[i]))

@@ -10,7 +10,7 @@ static void count_in(struct nav_count *c, size_t bytes)
 	c->bytes += bytes;
 }
 
-static bool perform(struct daemon *d, const struct transit_out *out)
+static bool send_out(struct daemon *d, const struct transit_out *out)
 {
 	switch (out->act) {
 	case TRANSIT_WRITE:
@@ -23,12 +23,19 @@ static bool perform(struct daemon *d, const struct transit_out *out)
 	return true;
 }
 
+static bool perform(struct daemon *d, const struct transit_out *out)
+{
+	const bool sent = send_out(d, out);
+
+	if (sent && out->unreachable)
+		daemon_count(d, R_UNREACHABLE_SENT, out->len);
+	return sent || out->error;
+}
+
 /* The verdict on a packet that came in with len bytes. */
 static void conclude(struct daemon *d, const struct transit_out *out, size_t len)
 {
-	bool sent = perform(d, out);
-
-	daemon_count(d, sent || out->error ? out->reason : R_SEND_ERROR, len);
+	daemon_count(d, perform(d, out) ? out->reason : R_SEND_ERROR, len);
 }
 
 void sockets_native(struct daemon *d, const void *pkt, size_t len, struct relay_time now)

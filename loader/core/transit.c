@@ -112,6 +112,7 @@ void transit_error(struct transit *t, struct transit_out *out, enum reason reaso
 		return;
 	transit_write(out, reason, t->answer, (__u32)n);
 	out->error = true;
+	out->unreachable = type == ICMP6_DST_UNREACH;
 }
 
 static enum reason merge_ecn(struct passage *p, __u8 tos)

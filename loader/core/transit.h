@@ -29,7 +29,8 @@ enum transit_act {
 struct transit_out {
 	enum reason reason; /* the verdict on the packet that came */
 	enum transit_act act;
-	bool error;         /* pkt is an ICMPv6 error about that packet: sending it changes no verdict */
+	bool error;         /* pkt is an ICMPv6 error about that packet: sending it changes no verdict, */
+	bool unreachable;   /* but is counted if it says so */
 	enum port port;
 	struct outer4 to;
 	const volatile struct tunnel_link *link; /* of PORT_PROTO41: how the outer header looks */

@@ -18,16 +18,13 @@ static const struct {
 
 #define N_NEEDED (sizeof(needed) / sizeof(needed[0]))
 
-int privileges_check(bool raw, struct error *e)
+int privileges_check(struct error *e)
 {
 	for (size_t i = 0; i < N_NEEDED; i++)
 		if (!capng_have_capability(CAPNG_EFFECTIVE, needed[i].cap))
 			return error_set(e, -EPERM, "%s is missing: run as root, or give "
 					 "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON "
 					 "(AmbientCapabilities= of the unit)", needed[i].name);
-	if (raw && !capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_RAW))
-		return error_set(e, -EPERM, "CAP_NET_RAW is missing, which opens the socket of 6to4, 6rd and "
-				 "6in4: run as root, or give it too (AmbientCapabilities= of the unit)");
 	return 0;
 }
 

@@ -5,8 +5,8 @@
 
 #include "log.h"
 
-/* Checks for CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and for CAP_NET_RAW if raw; says which are missing. */
-int privileges_check(bool raw, struct error *e);
+/* Checks for CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; says which are missing. */
+int privileges_check(struct error *e);
 
 /* Drops all others, CAP_NET_RAW too. */
 int privileges_drop(bool keep_admin, struct error *e);

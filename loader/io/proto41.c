@@ -35,7 +35,12 @@ int proto41_new(struct proto41 **ret, struct error *e)
 		return error_set(e, -ENOMEM, "out of memory");
 	p->fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_IPV6);
 	if (p->fd < 0) {
-		err = error_set(e, -errno, "socket of protocol 41: %s", strerror(errno));
+		err = -errno;
+		if (err == -EPERM)
+			error_set(e, err, "CAP_NET_RAW is missing, which opens the socket of 6to4, 6rd and "
+				  "6in4: run as root, or give it too (AmbientCapabilities= of the unit)");
+		else
+			error_set(e, err, "socket of protocol 41: %s", strerror(-err));
 		free(p);
 		return err;
 	}

@@ -269,7 +269,7 @@ def test_rfc4213_3_4_an_icmpv4_error_reaches_the_native_sender(yard, relay, peer
         native_send(yard, packet)
         inner = peer.get(128)
         quote = outer(peer.relay, peer.own, inner)
-        error = bytes(IP(src="8.0.2.254", dst=peer.relay) / Raw(icmp4(3, 1, quote)))
+        error = bytes(IP(src=peer.own, dst=peer.relay, proto=1) / Raw(icmp4(3, 1, quote)))
         with peer.ns.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
             s.sendto(error, (peer.relay, 0))
         told = native_get(cap, lambda p: p[6] == 58 and p[40] == 1)
@@ -277,7 +277,7 @@ def test_rfc4213_3_4_an_icmpv4_error_reaches_the_native_sender(yard, relay, peer
     with counted(relay, "ICMP4_IGNORED"):  # about what we never send
         bad = outer(peer.relay, "8.0.10.9", inner)
         with peer.ns.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
-            s.sendto(bytes(IP(src="8.0.2.254", dst=peer.relay) / Raw(icmp4(3, 1, bad))), (peer.relay, 0))
+            s.sendto(bytes(IP(src=peer.own, dst=peer.relay, proto=1) / Raw(icmp4(3, 1, bad))), (peer.relay, 0))
     cap.close()
 
 
