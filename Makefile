@@ -103,6 +103,9 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(CORE) $(B)/loader/log.o
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lcmocka -lsodium
 
+$(B)/tests/unit/test_config: LDFLAGS += -linih
+$(B)/tests/unit/test_config: $(B)/loader/config.o
+
 $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(CORE)
 	$(call say,LD)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lbpf -ljson-c

@@ -585,16 +585,18 @@ static void begin_item(struct loading *l, enum config_section s, const char *nam
 	set_initial(l, s, (*n)++);
 }
 
-/* «title» or «title NAME», between the brackets. */
-static void on_section(struct loading *l, const char *text)
+/* «[title]» or «[title NAME]», of n bytes. */
+static void on_section(struct loading *l, const char *line, size_t n)
 {
-	const size_t n = strcspn(text, " \t");
-	const char *name = text + n + strspn(text + n, " \t");
+	char copy[INI_MAX_LINE + 1], title[INI_MAX_LINE + 1];
+	const char *text, *name;
 	enum config_section s, nearest;
-	char title[64];
 
 	end_section(l);
-	snprintf(title, sizeof(title), "%.*s", (int)n, text);
+	snprintf(copy, sizeof(copy), "%.*s", (int)n - 2, line + 1);
+	text = trim(copy);
+	snprintf(title, sizeof(title), "%.*s", (int)strcspn(text, " \t"), text);
+	name = text + strlen(title) + strspn(text + strlen(title), " \t");
 	for (s = 0; s < CONFIG_SECTIONS; s++)
 		if (!strcmp(sections[s].title, title) && (sections[s].max || !*name))
 			break;
@@ -641,11 +643,8 @@ static char *read_line(char *buf, int size, void *data)
 		complain(l, "neither a [section] nor «key = value»");
 	else
 		strcpy(buf, line);
-	if (*buf == '[') {
-		buf[n - 1] = '\0';
-		on_section(l, buf + 1);
-		buf[n - 1] = ']';
-	}
+	if (*buf == '[')
+		on_section(l, buf, n);
 	return buf;
 }
 
@@ -773,6 +772,7 @@ int config_policy(const struct config *c, const struct nav_clock *clock, struct 
 {
 	const struct meter_rate slow_path = { .per_unit = rate_per_unit(c->slow_path_rate, clock->tick_ns),
 					      .burst = c->slow_path_rate / 10 + 64 };
+	int err = fill_policy(c, p);
 
 	for (int i = METER_NONE + 1; i < METER_MAX; i++) /* their unit is a tick */
 		p->meter[i] = slow_path;
@@ -789,7 +789,7 @@ int config_policy(const struct config *c, const struct nav_clock *clock, struct 
 				.burst = c->hg48_fresh,
 			};
 	}
-	return fill_policy(c, p);
+	return err;
 }
 
 /* ---- what cannot be together ----------------------------------------------------------------------- */
