@@ -22,6 +22,12 @@ struct tunnels_made {
 	__u32 n_routes;
 };
 
+/* A UDP socket of a mechanism beside the relay. */
+struct port_socket {
+	struct daemon *daemon;
+	struct udp *udp; /* NULL: the mechanism is off */
+};
+
 struct daemon {
 	const struct config_source *from; /* of the configuration; not owned */
 	struct config *config;
@@ -39,6 +45,7 @@ struct daemon {
 	struct netlink *netlink;
 	struct udp *udp;         /* the relay's; NULL: there is none */
 	struct proto41 *proto41; /* NULL: no mechanism needs it */
+	struct port_socket port[PORT_MAX];
 	struct control *control;
 	int tun;
 	sd_event *event;

@@ -7,12 +7,14 @@
 #include "core/transit.h"
 #include "navalis/demux.h"
 #include "navalis/icmp6.h"
+#include "navalis/sixbed4.h"
+#include "navalis/teredo-server.h"
 
 struct transit {
 	const struct nav_config *policy;
 	const struct host *host;
 	const struct sixin4_table *in4;
-	struct limiter *unreachable, *too_big, *exceeded;
+	struct limiter *unreachable, *too_big, *exceeded, *advertisements;
 	__u8 answer[2048] __attribute__((aligned(8)));
 };
 
@@ -21,6 +23,15 @@ struct passage {
 	struct ipv6hdr *ip6; /* all of it can be read, and no more is sent on */
 	struct cur rest;     /* what follows the header */
 	__u32 len;
+};
+
+/* A UDP payload. */
+struct datagram_in {
+	__u8 *pkt;
+	__u32 len;
+	struct endpoint4 from;
+	__u8 tos;
+	struct relay_time now;
 };
 
 /* An IPv6 packet whose bytes are all there. */
@@ -43,12 +54,37 @@ void transit_send(struct transit_out *out, enum reason reason, const void *pkt, 
  * a tunnel too.
  */
 void transit_error(struct transit *t, struct transit_out *out, enum reason reason, __u8 type,
-		   __u32 word, const struct passage *p, __u64 now_ms);
+		   __u32 word, const struct passage *p, struct relay_time now);
 
 /*
  * Asked of a packet that is genuine and wants to native IPv6, or into another tunnel: merges the
  * congestion marks. R_NONE: it is written to the TUN.
  */
 enum reason transit_enter(struct transit *t, enum tunnel from, __u32 id, __u8 tos, struct passage *p);
+
+/* The same of one for a host on this side, whatever its address. */
+enum reason transit_enter_local(struct transit *t, __u8 tos, struct passage *p);
+
+/* May the advertisement be sent to this address? Else the verdict is R_LIMIT_CLIENT. */
+bool transit_may_advertise(struct transit *t, __be32 addr, struct relay_time now);
+
+static inline struct refuse4 transit_refused(const struct transit *t)
+{
+	return (struct refuse4){ &t->policy->refused, &t->host->own.v4 };
+}
+
+/* ---- sixbed4.c */
+
+/* The two questions, to the listener number id. */
+enum reason sixbed4_ask_out(struct transit *t, __u32 id, const struct passage *p, struct transit_out *out);
+void sixbed4_came(struct transit *t, __u32 id, struct datagram_in *d, struct transit_out *out);
+
+/* An echo request from native IPv6 to the router's address among its peers. */
+void sixbed4_answer_native(struct transit *t, const struct passage *p, struct transit_out *out);
+
+/* ---- server.c */
+
+/* at: which of its two addresses. */
+void server_came(struct transit *t, __u32 at, struct datagram_in *d, struct transit_out *out);
 
 #endif

@@ -13,7 +13,8 @@ int transit_new(const struct nav_config *policy, const struct host *host, __u64 
 	t->policy = policy;
 	t->host = host;
 	if (limiter_new(0, 1, seed, &t->unreachable) || limiter_new(0, 1, seed, &t->too_big) ||
-	    limiter_new(0, 1, seed, &t->exceeded)) {
+	    limiter_new(0, 1, seed, &t->exceeded) ||
+	    limiter_new(0, 4096, seed, &t->advertisements)) {
 		transit_free(t);
 		return -ENOMEM;
 	}
@@ -27,16 +28,18 @@ struct transit *transit_free(struct transit *t)
 		limiter_free(t->unreachable);
 		limiter_free(t->too_big);
 		limiter_free(t->exceeded);
+		limiter_free(t->advertisements);
 		free(t);
 	}
 	return NULL;
 }
 
-void transit_set(struct transit *t, __u32 errors_per_second)
+void transit_set(struct transit *t, __u32 errors, __u32 advertisements)
 {
-	limiter_set(t->unreachable, errors_per_second);
-	limiter_set(t->too_big, errors_per_second);
-	limiter_set(t->exceeded, errors_per_second);
+	limiter_set(t->unreachable, errors);
+	limiter_set(t->too_big, errors);
+	limiter_set(t->exceeded, errors);
+	limiter_set(t->advertisements, advertisements);
 }
 
 void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4)
@@ -44,15 +47,34 @@ void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4)
 	t->in4 = in4;
 }
 
+struct endpoint4 transit_endpoint(const struct nav_config *p, enum port port)
+{
+	switch (port) {
+	case PORT_SIXBED4 ... PORT_SIXBED4_LAST:
+		return p->sixbed4[port - PORT_SIXBED4].service;
+	case PORT_SERVER ... PORT_SERVER_2:
+		return (struct endpoint4){ .addr = p->server.addr[port - PORT_SERVER],
+					   .port = BE16(TEREDO_SERVER_PORT) };
+	case PORT_HG48:
+		return p->hg48.service;
+	default:
+		return (struct endpoint4){ 0 };
+	}
+}
+
 /* ---- routes ------------------------------------------------------------------------------------ */
 
-static __u32 mtu_of(const struct nav_config *p, const struct tunnel_prefix *behind)
+static __u32 mtu_of(const struct nav_config *p, enum tunnel tunnel, __u32 id)
 {
-	switch ((enum tunnel)behind->tunnel) {
+	switch (tunnel) {
 	case TUNNEL_SIXTO4:
 		return p->sixto4.link.mtu;
 	case TUNNEL_SIXRD:
-		return p->sixrd[behind->id].link.mtu;
+		return p->sixrd[id].link.mtu;
+	case TUNNEL_SIXBED4:
+		return p->sixbed4[id].mtu;
+	case TUNNEL_HG48:
+		return p->hg48.link.mtu;
 	default:
 		return PROTO41_MTU_MIN;
 	}
@@ -68,7 +90,8 @@ __u32 transit_routes(const struct nav_config *p, const struct sixin4_table *in4,
 	for (__u32 i = 0; i < p->tunnels.n; i++)
 		if (p->tunnels.of[i].tunnel != TUNNEL_TEREDO)
 			ret[n++] = (struct tun_route){ .prefix = p->tunnels.of[i].prefix,
-						       .mtu = mtu_of(p, &p->tunnels.of[i]) };
+						       .mtu = mtu_of(p, p->tunnels.of[i].tunnel,
+								     p->tunnels.of[i].id) };
 	for (__u32 i = 0; in4 && i < in4->n_prefixes; i++)
 		ret[n++] = (struct tun_route){ .prefix = in4->prefix[i].prefix,
 					       .mtu = in4->prefix[i].tunnel->link.mtu };
@@ -98,13 +121,13 @@ static struct limiter *limiter_of(struct transit *t, __u8 type)
 }
 
 void transit_error(struct transit *t, struct transit_out *out, enum reason reason, __u8 type,
-		   __u32 word, const struct passage *p, __u64 now_ms)
+		   __u32 word, const struct passage *p, struct relay_time now)
 {
 	const __u8 code = type == ICMP6_DST_UNREACH ? 3 : 0; /* address unreachable */
 	int n;
 
 	out->reason = reason;
-	if (addr6_kind(&t->host->source) == ADDR6_UNSPECIFIED || !limiter_take(limiter_of(t, type), 0, now_ms))
+	if (addr6_kind(&t->host->source) == ADDR6_UNSPECIFIED || !limiter_take(limiter_of(t, type), 0, now.ms))
 		return;
 	n = icmp6_error(t->answer, sizeof(t->answer), &t->host->source, type, code, BE32(word), p->ip6,
 			p->len);
@@ -126,19 +149,30 @@ static enum reason merge_ecn(struct passage *p, __u8 tos)
 	return R_NONE;
 }
 
-enum reason transit_enter(struct transit *t, enum tunnel from, __u32 id, __u8 tos, struct passage *p)
+enum reason transit_enter_local(struct transit *t, __u8 tos, struct passage *p)
 {
-	const struct nav_config *cfg = t->policy;
-	const struct in6_addr *dst = &p->ip6->daddr;
 	enum reason r = merge_ecn(p, tos);
 
 	if (r == R_NONE)
 		r = ip6_inside(p->rest, p->ip6, true);
 	if (r != R_NONE)
 		return r;
-	if (!cfg->local_services && host_has6(t->host, dst))
-		return R_DST_LOCAL;
-	return tunnels_cross(&cfg->tunnels, from, id, dst, sixin4_behind(t->in4, dst));
+	return !t->policy->local_services && host_has6(t->host, &p->ip6->daddr) ? R_DST_LOCAL : R_NONE;
+}
+
+enum reason transit_enter(struct transit *t, enum tunnel from, __u32 id, __u8 tos, struct passage *p)
+{
+	const struct in6_addr *dst = &p->ip6->daddr;
+	enum reason r = transit_enter_local(t, tos, p);
+
+	if (r != R_NONE)
+		return r;
+	return tunnels_cross(&t->policy->tunnels, from, id, dst, sixin4_behind(t->in4, dst));
+}
+
+bool transit_may_advertise(struct transit *t, __be32 addr, struct relay_time now)
+{
+	return limiter_take(t->advertisements, RAW32(addr), now.ms);
 }
 
 /* ---- into a tunnel ----------------------------------------------------------------------------- */
@@ -148,13 +182,15 @@ struct way {
 	enum tunnel tunnel;
 	__u32 id;
 	const struct sixin4_tunnel *in4;
+	__u32 mtu;
 };
 
-static enum reason ask_out(struct transit *t, const struct way *w, const struct in6_addr *src,
-			   const struct in6_addr *dst, struct transit_out *out)
+static enum reason ask_out(struct transit *t, const struct way *w, const struct passage *pkt,
+			   struct transit_out *out)
 {
 	const struct nav_config *p = t->policy;
 	const struct nav_own *own = &t->host->own;
+	const struct in6_addr *src = &pkt->ip6->saddr, *dst = &pkt->ip6->daddr;
 
 	switch (w->tunnel) {
 	case TUNNEL_SIXTO4:
@@ -166,6 +202,8 @@ static enum reason ask_out(struct transit *t, const struct way *w, const struct 
 	case TUNNEL_SIXIN4:
 		out->link = &w->in4->link;
 		return sixin4_out(p, w->in4, own, src, dst, &out->to);
+	case TUNNEL_SIXBED4:
+		return sixbed4_ask_out(t, w->id, pkt, out);
 	default:
 		return R_NOT_OURS;
 	}
@@ -176,10 +214,14 @@ static struct way way_to(const struct transit *t, const struct in6_addr *dst)
 	struct way w = { .in4 = sixin4_behind(t->in4, dst) };
 
 	w.tunnel = tunnels_of(&t->policy->tunnels, dst, w.in4, &w.id);
+	if (w.in4)
+		w.mtu = w.in4->link.mtu;
+	else if (w.tunnel != TUNNEL_NONE)
+		w.mtu = mtu_of(t->policy, w.tunnel, w.id);
 	return w;
 }
 
-void transit_from_native(struct transit *t, const void *pkt, size_t len, __u64 now_ms,
+void transit_from_native(struct transit *t, const void *pkt, size_t len, struct relay_time now,
 			 struct transit_out *out)
 {
 	const struct ipv6hdr *ip6 = pkt;
@@ -197,14 +239,16 @@ void transit_from_native(struct transit *t, const void *pkt, size_t len, __u64 n
 		out->reason = R_NATIVE_LENGTH;
 		return;
 	}
-	out->reason = ask_out(t, &w, &ip6->saddr, &ip6->daddr, out);
+	out->reason = ask_out(t, &w, &p, out);
+	if (out->reason == R_SIXBED4_LOCAL)
+		sixbed4_answer_native(t, &p, out);
 	if (out->reason == R_NONE)
 		out->reason = tunnels_native(&t->policy->tunnels, w.tunnel, &ip6->saddr,
 					     sixin4_behind(t->in4, &ip6->saddr));
 	if (out->reason != R_NONE)
 		return;
-	if (p.len > out->link->mtu) /* the route says so, and this host's own packets may not ask it */
-		transit_error(t, out, R_TOO_BIG, ICMP6_PACKET_TOO_BIG, out->link->mtu, &p, now_ms);
+	if (p.len > w.mtu) /* the route says so, and this host's own packets may not ask it */
+		transit_error(t, out, R_TOO_BIG, ICMP6_PACKET_TOO_BIG, w.mtu, &p, now);
 	else
 		transit_send(out, R_ENCAP, pkt, p.len);
 }
@@ -249,16 +293,16 @@ static void answer_local(struct transit *t, const struct sixin4_tunnel *in4, con
 }
 
 /* Between two sites of a 6rd domain; a hop as any other. */
-static void turn(struct transit *t, const struct sixrd_domain *d, struct passage *p, __u64 now_ms,
+static void turn(struct transit *t, const struct sixrd_domain *d, struct passage *p, struct relay_time now,
 		 struct transit_out *out)
 {
 	out->reason = sixrd_turn(d, &t->host->own, &p->ip6->daddr, &out->to);
 	if (out->reason != R_NONE)
 		return;
 	if (p->ip6->hop_limit <= 1) {
-		transit_error(t, out, R_HOP_LIMIT_IN, ICMP6_TIME_EXCEEDED, 0, p, now_ms);
+		transit_error(t, out, R_HOP_LIMIT_IN, ICMP6_TIME_EXCEEDED, 0, p, now);
 	} else if (p->len > d->link.mtu) {
-		transit_error(t, out, R_TOO_BIG, ICMP6_PACKET_TOO_BIG, d->link.mtu, p, now_ms);
+		transit_error(t, out, R_TOO_BIG, ICMP6_PACKET_TOO_BIG, d->link.mtu, p, now);
 	} else {
 		p->ip6->hop_limit--;
 		transit_send(out, R_BOUNCED, p->ip6, p->len);
@@ -302,7 +346,7 @@ static enum reason ask_in(struct transit *t, struct arrival *a, const struct pas
 	}
 }
 
-void transit_from_proto41(struct transit *t, void *pkt, size_t len, __u64 now_ms,
+void transit_from_proto41(struct transit *t, void *pkt, size_t len, struct relay_time now,
 			  struct transit_out *out)
 {
 	const struct iphdr *ip = pkt;
@@ -330,14 +374,14 @@ void transit_from_proto41(struct transit *t, void *pkt, size_t len, __u64 now_ms
 	if (out->reason != R_NONE)
 		return;
 	if (a.by.tunnel == TUNNEL_SIXRD && sixrd_has(a.by.domain, &p.ip6->daddr))
-		turn(t, &t->policy->sixrd[a.id], &p, now_ms, out);
+		turn(t, &t->policy->sixrd[a.id], &p, now, out);
 	else
 		transit_write(out, R_DECAP, p.ip6, p.len);
 }
 
 /* ---- ICMPv4 (RFC 4213 3.4) --------------------------------------------------------------------- */
 
-void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, __u64 now_ms,
+void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, struct relay_time now,
 		   struct transit_out *out)
 {
 	struct {
@@ -352,16 +396,36 @@ void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, 
 		return;
 	memcpy(&sent, quote, sizeof(sent));
 	w = way_to(t, &sent.ip6.daddr);
-	/* does it quote what we would send there? */
-	if (sent.ip.ihl != 5 || sent.ip6.version != 6 ||
-	    ask_out(t, &w, &sent.ip6.saddr, &sent.ip6.daddr, out) != R_NONE ||
-	    out->to.dst.addr != sent.ip.daddr || out->to.src.addr != sent.ip.saddr)
-		return;
 	p = (struct passage){ (void *)((const __u8 *)quote + sizeof(sent.ip)), { NULL, NULL },
 			      (__u32)(len - sizeof(sent.ip)) };
+	/* does it quote what we would send there? */
+	if (sent.ip.ihl != 5 || sent.ip6.version != 6 || w.tunnel == TUNNEL_SIXBED4 ||
+	    ask_out(t, &w, &p, out) != R_NONE ||
+	    out->to.dst.addr != sent.ip.daddr || out->to.src.addr != sent.ip.saddr)
+		return;
 	if (!mtu)
-		transit_error(t, out, R_ICMP4_MATCHED, ICMP6_DST_UNREACH, 0, &p, now_ms);
+		transit_error(t, out, R_ICMP4_MATCHED, ICMP6_DST_UNREACH, 0, &p, now);
 	else if (out->link->df)
 		transit_error(t, out, R_ICMP4_MATCHED, ICMP6_PACKET_TOO_BIG,
-			      mtu < 1300 ? 1280 : mtu - 20, &p, now_ms);
+			      mtu < 1300 ? 1280 : mtu - 20, &p, now);
+}
+
+/* ---- UDP --------------------------------------------------------------------------------------- */
+
+void transit_from_udp(struct transit *t, enum port port, void *pkt, size_t len, struct endpoint4 from,
+		      __u8 tos, struct relay_time now, struct transit_out *out)
+{
+	struct datagram_in d = { pkt, (__u32)len, from, tos, now };
+
+	*out = (struct transit_out){ .reason = R_NOT_OURS, .port = port, .to.dst = from };
+	switch (port) {
+	case PORT_SIXBED4 ... PORT_SIXBED4_LAST:
+		sixbed4_came(t, (__u32)(port - PORT_SIXBED4), &d, out);
+		break;
+	case PORT_SERVER ... PORT_SERVER_2:
+		server_came(t, (__u32)(port - PORT_SERVER), &d, out);
+		break;
+	default:
+		break;
+	}
 }

@@ -7,6 +7,7 @@
 #define NAVALISD_TRANSIT_H
 
 #include "core/host.h"
+#include "core/relay.h"
 #include "core/sixin4.h"
 
 /* Where packets come from IPv4, and are sent to it. */
@@ -44,8 +45,8 @@ struct transit;
 int transit_new(const struct nav_config *policy, const struct host *host, __u64 seed, struct transit **ret);
 struct transit *transit_free(struct transit *t);
 
-/* ICMPv6 errors of each kind in a second; 0: no limit. */
-void transit_set(struct transit *t, __u32 errors_per_second);
+/* In a second: ICMPv6 errors of each kind, and router advertisements to one IPv4 address; 0: no limit. */
+void transit_set(struct transit *t, __u32 errors, __u32 advertisements);
 
 /* Other tunnels of 6in4 from now on (NULL: none); they stay the caller's. */
 void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4);
@@ -66,18 +67,22 @@ __u32 transit_routes(const struct nav_config *policy, const struct sixin4_table 
 		     struct tun_route *ret);
 
 /* An IPv6 packet from the TUN. R_NOT_OURS: not to any of these tunnels. */
-void transit_from_native(struct transit *t, const void *pkt, size_t len, __u64 now_ms,
+void transit_from_native(struct transit *t, const void *pkt, size_t len, struct relay_time now,
 			 struct transit_out *out);
 
 /* A whole IPv4 packet of protocol 41. pkt may be changed (ECN bits, hop limit). */
-void transit_from_proto41(struct transit *t, void *pkt, size_t len, __u64 now_ms,
+void transit_from_proto41(struct transit *t, void *pkt, size_t len, struct relay_time now,
 			  struct transit_out *out);
+
+/* A UDP payload that came to a port from an IPv4 endpoint. pkt may be changed (ECN bits, hop limit). */
+void transit_from_udp(struct transit *t, enum port port, void *pkt, size_t len, struct endpoint4 from,
+		      __u8 tos, struct relay_time now, struct transit_out *out);
 
 /*
  * An ICMPv4 error about a packet of protocol 41 that we sent, of which it quotes the first len bytes;
  * mtu: of the link that it did not fit, or 0. Leads to an error to its sender, or to nothing.
  */
-void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, __u64 now_ms,
+void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, struct relay_time now,
 		   struct transit_out *out);
 
 #endif

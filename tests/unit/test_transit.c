@@ -22,7 +22,7 @@ struct fixture {
 	struct prefix6 local6;
 	struct sixin4_table *in4;
 	struct transit *transit;
-	__u64 ms;
+	struct relay_time now;
 	struct transit_out out;
 	__u8 pkt[2048] __attribute__((aligned(8)));
 };
@@ -57,10 +57,10 @@ static int setup(void **st)
 	f->host = (struct host){ .local6 = &f->local6, .n_local6 = 1, .source = in6("2a00:1::1") };
 	f->host.own.v4.n = 1;
 	f->host.own.v4.range[0] = (struct addr4_range){ HOST32(in4(OURS)), HOST32(in4(LOCAL)) };
-	f->ms = 1000000;
+	f->now = (struct relay_time){ 1000000, 4000 };
 	assert_int_equal(sixin4_table_new(tunnel, 2, &f->in4), 0);
 	assert_int_equal(transit_new(p, &f->host, 1, &f->transit), 0);
-	transit_set(f->transit, 2);
+	transit_set(f->transit, 2, 3);
 	transit_set_sixin4(f->transit, f->in4);
 	*st = f;
 	return 0;
@@ -100,7 +100,7 @@ static size_t inner_len(const struct fixture *f)
 
 static enum reason from_native(struct fixture *f)
 {
-	transit_from_native(f->transit, f->pkt + 20, inner_len(f), f->ms, &f->out);
+	transit_from_native(f->transit, f->pkt + 20, inner_len(f), f->now, &f->out);
 	return f->out.reason;
 }
 
@@ -115,7 +115,7 @@ static void outer(struct fixture *f, const char *src, const char *dst, __u8 tos)
 static enum reason from_ipv4(struct fixture *f, const char *src, const char *dst)
 {
 	outer(f, src, dst, 0);
-	transit_from_proto41(f->transit, f->pkt, 20 + inner_len(f), f->ms, &f->out);
+	transit_from_proto41(f->transit, f->pkt, 20 + inner_len(f), f->now, &f->out);
 	return f->out.reason;
 }
 
@@ -189,7 +189,7 @@ static void rfc4213_3_2_a_longer_packet_is_too_big(void **st)
 	expect_error(f, 2, 0, 1480);
 	expect_reason(from_native(f), R_TOO_BIG); /* the third in this second */
 	assert_int_equal(f->out.act, TRANSIT_NOTHING);
-	f->ms += 1000;
+	f->now.ms += 1000;
 	expect_reason(from_native(f), R_TOO_BIG);
 	expect_error(f, 2, 0, 1480);
 }
@@ -223,9 +223,9 @@ static void nothing_is_sent_for_whom_a_mechanism_refuses(void **st)
 		assert_int_equal(f->out.act, TRANSIT_NOTHING);
 	}
 	inner(f, NATIVE, SITE, 17, 8);
-	transit_from_native(f->transit, f->pkt + 20, 47, f->ms, &f->out);
+	transit_from_native(f->transit, f->pkt + 20, 47, f->now, &f->out);
 	expect_reason(f->out.reason, R_NATIVE_LENGTH);
-	transit_from_native(f->transit, f->pkt + 20, 39, f->ms, &f->out);
+	transit_from_native(f->transit, f->pkt + 20, 39, f->now, &f->out);
 	expect_reason(f->out.reason, R_NOT_OURS);
 
 	f->policy.tunnels.cross[TUNNEL_SIXIN4] = 1U << TUNNEL_SIXTO4;
@@ -289,7 +289,7 @@ static void it_is_refused_by_name(void **st)
 		expect_reason(from_ipv4(f, from, to), R_INNER_NOT_IP6);
 		inner(f, src, NATIVE, 17, 8);
 		outer(f, from, to, 0);
-		transit_from_proto41(f->transit, f->pkt, 67, f->ms, &f->out);
+		transit_from_proto41(f->transit, f->pkt, 67, f->now, &f->out);
 		expect_reason(f->out.reason, R_INNER_LENGTH);
 
 		inner(f, src, "2a02:3::1", 17, 8);
@@ -313,11 +313,11 @@ static void rfc6040_4_2_congestion_marks_are_merged(void **st)
 	for (size_t i = 0; i < N_GENUINE; i++) {
 		inner(f, genuine[i].src, NATIVE, 17, 8);
 		outer(f, genuine[i].from, genuine[i].to, 3);
-		transit_from_proto41(f->transit, f->pkt, 68, f->ms, &f->out);
+		transit_from_proto41(f->transit, f->pkt, 68, f->now, &f->out);
 		expect_reason(f->out.reason, R_ECN_CONGESTED);
 		inner(f, genuine[i].src, NATIVE, 17, 8)->flow_lbl[0] = 0x2f; /* ECT(0) */
 		outer(f, genuine[i].from, genuine[i].to, 3);
-		transit_from_proto41(f->transit, f->pkt, 68, f->ms, &f->out);
+		transit_from_proto41(f->transit, f->pkt, 68, f->now, &f->out);
 		expect_reason(f->out.reason, R_DECAP);
 		assert_int_equal(f->pkt[21], 0x3f);
 	}
@@ -329,7 +329,7 @@ static void padding_behind_the_packet_is_cut_off(void **st)
 
 	inner(f, SITE, NATIVE, 17, 8);
 	outer(f, SITE4, OURS, 0);
-	transit_from_proto41(f->transit, f->pkt, 20 + 48 + 5, f->ms, &f->out);
+	transit_from_proto41(f->transit, f->pkt, 20 + 48 + 5, f->now, &f->out);
 	expect_reason(f->out.reason, R_DECAP);
 	assert_int_equal(f->out.len, 48);
 }
@@ -461,7 +461,7 @@ static void rfc4213_3_8_neighbour_unreachability_is_answered(void **st)
 static enum reason icmp4(struct fixture *f, const char *src, const char *dst, __u32 mtu, size_t len)
 {
 	outer(f, src, dst, 0);
-	transit_icmp4(f->transit, f->pkt, len, mtu, f->ms, &f->out);
+	transit_icmp4(f->transit, f->pkt, len, mtu, f->now, &f->out);
 	return f->out.reason;
 }
 
@@ -476,7 +476,7 @@ static void rfc4213_3_4_senders_hear_of_icmpv4_errors(void **st)
 	expect_reason(icmp4(f, OURS, SITE4, 0, 59), R_ICMP4_IGNORED);
 	expect_reason(icmp4(f, OURS, "8.0.9.2", 0, 160), R_ICMP4_IGNORED);
 	expect_reason(icmp4(f, BR, SITE4, 0, 160), R_ICMP4_IGNORED);
-	f->ms += 1000;
+	f->now.ms += 1000;
 	expect_reason(icmp4(f, OURS, SITE4, 1400, 160), R_ICMP4_IGNORED); /* DF was not set */
 	inner(f, NATIVE, CE, 17, 100);
 	expect_reason(icmp4(f, BR, CE4, 1400, 160), R_ICMP4_MATCHED);
