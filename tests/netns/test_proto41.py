@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """6to4, 6rd and 6in4 through the relay: peers made by hand on one side, the native kernel on the other."""
-import contextlib
 import ipaddress
 import os
 import select
 import socket
 import struct
 import sys
-import time
 
 import pytest
 
 from counted import hits
-from lab import ROOT, Lab, Navalis, fresh_native, wait_for
+from lab import ROOT, Lab, Navalis, fresh_native
+from native import counted, data, native_get, native_send
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
-from proto41 import (ICMPv6EchoRequest, IP, IPv6, Raw, echo, in_header, out_header, outer, sixrd,  # noqa: E402
-                     sixto4, v6)
+from proto41 import IP, IPv6, Raw, echo, in_header, out_header, outer, sixrd, sixto4, v6  # noqa: E402
 
 DOMAIN, MASK = "2a01:db8:4000::/35", 16  # nothing of it at the edge of a byte
 SITE, EDGE, END = "8.0.11.1", "8.0.12.1", "8.0.13.1"
@@ -97,33 +95,6 @@ def peer(request, yard, relay):
     p = yard.peers[request.param]
     list(p.packets(0))  # what came late for an earlier test
     return p
-
-
-def count(relay, reason):
-    return next((r["packets"] for r in relay.json("drops")["reasons"] if r["reason"] == reason), 0)
-
-
-@contextlib.contextmanager
-def counted(relay, reason, n=1):
-    before = count(relay, reason)
-    yield
-    wait_for(reason, lambda: count(relay, reason) >= before + n, 3)
-    assert count(relay, reason) == before + n
-
-
-def native_get(cap, match, seconds=3.0):
-    """The first IPv6 packet that arrives at the native host and fits."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        select.select([cap.sock], [], [], 0.1)
-        for frame in cap.frames():
-            if frame[12:14] == b"\x86\xdd" and match(frame[14:]):
-                return frame[14:]
-    raise TimeoutError("nothing arrived at the native host")
-
-
-def native_send(yard, packet):
-    yard.native.inject("to-relay", yard.relay.mac("v6") + yard.native.mac("to-relay") + b"\x86\xdd" + packet)
 
 
 # ---- relays of their own, before there is the one that the other tests share
@@ -294,10 +265,6 @@ def refuse(yard, relay, peer, reason, packet, **kw):
         peer.send(packet, **kw)
     assert not [f for f in cap.frames() if f[12:14] == b"\x86\xdd" and f[14 + 6] in (253, 128)], "it arrived"
     cap.close()
-
-
-def data(src, dst):
-    return bytes(IPv6(src=src, dst=dst, nh=253) / Raw(b"12345678"))
 
 
 def test_a_source_that_is_not_the_peers_is_refused_by_name(yard, relay, peer):
