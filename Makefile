@@ -104,7 +104,7 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(CORE) $(B)/loader/log.o
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lcmocka -lsodium
 
 $(B)/tests/unit/test_config: LDFLAGS += -linih
-$(B)/tests/unit/test_config: $(B)/loader/config.o
+$(B)/tests/unit/test_config: $(patsubst %.c,$(B)/%.o,$(wildcard loader/config*.c))
 
 $(B)/tests/bpf/%: $(B)/tests/bpf/%.o $(CORE)
 	$(call say,LD)

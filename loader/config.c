@@ -9,9 +9,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "config.h"
+#include "config-impl.h"
 #include "log.h"
-#include "navalis/conflict.h"
+#include "navalis/hg48.h"
 #include "navalis/input.h"
 #include "navalis/sixbed4.h"
 
@@ -128,7 +128,7 @@ static const struct {
 	[CROSSINGS] = { NULL, "FROM:TO, each of them teredo, 6bed4, 6to4, 6rd, 6in4 or hg48,", "crossings", 8 },
 };
 
-/* ---- where things are in struct config ---------------------------------------------------------- */
+/* ---- where things are in struct config ------------------------------------------------------- */
 
 /* An item of a section; of one that comes once there is item 0, which is the struct itself. */
 static void *member_of(const struct config *c, enum config_section s, __u32 item, size_t member)
@@ -146,20 +146,18 @@ static struct config_named *named_of(const struct config *c, enum config_section
 	return (struct config_named *)((char *)c + sections[s].named) + item;
 }
 
-/* How many of its kind there are. */
-static __u32 items_of(const struct config *c, enum config_section s)
+__u32 config_items(const struct config *c, enum config_section s)
 {
 	return sections[s].max ? *count_of(c, s) : c->line[s] != 0;
 }
 
-static int line_of(const struct config *c, enum config_section s, __u32 item)
+int config_line(const struct config *c, enum config_section s, __u32 item)
 {
 	return sections[s].max ? named_of(c, s, item)->line : c->line[s];
 }
 
-/* «6rd home» */
-static const char *label_of(const struct config *c, enum config_section s, __u32 item,
-			    char label[CONFIG_LABEL])
+const char *config_label(const struct config *c, enum config_section s, __u32 item,
+			 char label[CONFIG_LABEL])
 {
 	const char *name = sections[s].max ? named_of(c, s, item)->name : "";
 
@@ -185,7 +183,7 @@ static __u32 fetch(const void *member, size_t size)
 				       *(const __u32 *)member;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct loading {
 	struct config *c;
@@ -439,7 +437,8 @@ static const char *allowed_for(const struct key *k)
 		snprintf(text, sizeof(text), "an IPv4 address and a port, as 192.0.2.1:%u",
 			 k->min ? k->min : SIXBED4_PORT);
 	else if (k->min == k->max)
-		snprintf(text, sizeof(text), "an IPv6 prefix of length %u", k->min);
+		snprintf(text, sizeof(text), "an IPv6 prefix of length %u, with no bit set behind it,",
+			 k->min);
 	else
 		snprintf(text, sizeof(text), "an IPv6 prefix of length %u to %u, with no bit set behind it,",
 			 k->min, k->max);
@@ -526,11 +525,11 @@ static void check_required(struct loading *l, enum config_section s, __u32 item)
 	const int line = l->line;
 	char label[CONFIG_LABEL];
 
-	l->line = line_of(l->c, s, item);
+	l->line = config_line(l->c, s, item);
 	for (size_t i = 0; i < N(keys); i++)
 		if (keys[i].section == s && !keys[i].initial && !l->seen[i])
 			complain(l, "[%s] %s is missing: %s belongs there",
-				 label_of(l->c, s, item, label), keys[i].name, allowed_for(&keys[i]));
+				 config_label(l->c, s, item, label), keys[i].name, allowed_for(&keys[i]));
 	l->line = line;
 }
 
@@ -572,7 +571,7 @@ static void begin_item(struct loading *l, enum config_section s, const char *nam
 	for (__u32 i = 0; i < *n; i++)
 		if (!strcmp(named_of(l->c, s, i)->name, name)) {
 			complain(l, "[%s] is there already, in line %d",
-				 label_of(l->c, s, i, label), line_of(l->c, s, i));
+				 config_label(l->c, s, i, label), config_line(l->c, s, i));
 			return;
 		}
 	if (*n == of->max) {
@@ -648,303 +647,7 @@ static char *read_line(char *buf, int size, void *data)
 	return buf;
 }
 
-/* ---- the policy of the data path ----------------------------------------------------------------- */
-
-static int by_first(const void *a, const void *b)
-{
-	const struct addr4_range *x = a, *y = b;
-
-	return x->first < y->first ? -1 : x->first > y->first;
-}
-
-int addr4_set_build(const struct prefix4 *prefix, __u32 n, struct addr4_set *set)
-{
-	struct addr4_range *r = calloc(n + 1, sizeof(*r));
-	int err = 0;
-
-	if (!r)
-		return -ENOMEM;
-	for (__u32 i = 0; i < n; i++) {
-		r[i].first = HOST32(prefix[i].addr);
-		r[i].last = r[i].first | (prefix[i].len ? (__u32)((1ULL << (32 - prefix[i].len)) - 1) : ~0U);
-	}
-	qsort(r, n, sizeof(*r), by_first);
-	set->n = 0;
-	for (__u32 i = 0; i < n; i++) {
-		struct addr4_range *top = set->n ? &set->range[set->n - 1] : NULL;
-
-		if (top && (__u64)r[i].first <= (__u64)top->last + 1) {
-			if (r[i].last > top->last)
-				top->last = r[i].last;
-		} else if (set->n == ADDR4_SET_MAX) {
-			err = -ENOSPC;
-		} else {
-			set->range[set->n++] = r[i];
-		}
-	}
-	free(r);
-	return err;
-}
-
-static int fill_refused(const struct config *c, struct addr4_set *set)
-{
-	static const struct prefix4 builtin[] = {
-#define REFUSED4(a, b, x, d, len, text) { BE32((__u32)a << 24 | b << 16 | x << 8 | d), len },
-#include "navalis/refused4.def"
-#undef REFUSED4
-	};
-	__u32 n_builtin = c->laboratory ? 0 : N(builtin), n = n_builtin + c->n_refuse;
-	struct prefix4 *all = calloc(n + 1, sizeof(*all));
-	int err;
-
-	if (!all)
-		return -ENOMEM;
-	memcpy(all, builtin, n_builtin * sizeof(*all));
-	memcpy(all + n_builtin, c->refuse, c->n_refuse * sizeof(*all));
-	err = addr4_set_build(all, n, set);
-	free(all);
-	return err;
-}
-
-static bool is_local(const struct sixin4_config *in, __be32 local)
-{
-	for (__u32 i = 0; i < in->n_locals; i++)
-		if (in->local[i] == local)
-			return true;
-	return false;
-}
-
-static void fill_tunnels(const struct config *c, struct nav_config *p)
-{
-	static const struct prefix6 teredo = { .addr.s6_addr = { 0x20, 0x01 }, .len = 32 };
-	const struct tunnels t = { .sixto4 = &p->sixto4, .sixrd = p->sixrd, .n_sixrd = p->n_sixrd,
-				   .hg48 = &p->hg48 };
-
-	_Static_assert(TUNNEL_PREFIXES >= 1 + SIXBED4_LISTENERS + 1 + SIXRD_DOMAINS + 1, "room for all");
-
-	for (__u32 i = 0; i < c->n_cross; i++)
-		p->tunnels.cross[c->cross[i].from] |= 1U << c->cross[i].to;
-	if (c->service.addr)
-		tunnels_add_prefix(&p->tunnels, TUNNEL_TEREDO, 0, &teredo);
-	for (__u32 i = 0; i < c->n_sixbed4; i++) {
-		struct prefix6 prefix = { .len = 64 };
-
-		memcpy(&prefix.addr, &c->sixbed4[i].prefix, 8);
-		tunnels_add_prefix(&p->tunnels, TUNNEL_SIXBED4, i, &prefix);
-	}
-	tunnels_add_prefixes(&p->tunnels, &t);
-}
-
-/* All that no time is in; p is zeroed. */
-static int fill_policy(const struct config *c, struct nav_config *p)
-{
-	p->service = c->service;
-	p->bubble_prefix = c->bubble_source;
-	p->mtu = TEREDO_MTU;
-	p->admission_rfc = (__u8)c->admission_rfc;
-	p->checksum_zero = (__u8)c->checksum_zero;
-	p->local_services = (__u8)c->local_services;
-	p->n_served = c->n_serve;
-	memcpy(p->served, c->serve, sizeof(p->served));
-	if (c->line[CONFIG_server])
-		p->server = c->server;
-	memcpy(p->sixbed4, c->sixbed4, sizeof(p->sixbed4));
-	if (c->line[CONFIG_sixto4])
-		p->sixto4 = c->sixto4;
-	p->n_sixrd = c->n_sixrd;
-	memcpy(p->sixrd, c->sixrd, sizeof(p->sixrd));
-	for (__u32 i = 0; i < c->n_sixin4; i++)
-		if (!is_local(&p->sixin4, c->sixin4[i].local) && p->sixin4.n_locals < SIXIN4_LOCALS)
-			p->sixin4.local[p->sixin4.n_locals++] = c->sixin4[i].local;
-	if (c->line[CONFIG_hg48])
-		p->hg48 = c->hg48;
-	fill_tunnels(c, p);
-	return fill_refused(c, &p->refused);
-}
-
-/* Of so many things a second, in a unit of time; rounded up, since 0 would mean no limit. */
-static __u32 rate_per_unit(__u32 per_second, __u64 unit_ns)
-{
-	return (__u32)((__u64)per_second * METER_SCALE * unit_ns / 1000000000) + 1;
-}
-
-int config_policy(const struct config *c, const struct nav_clock *clock, struct nav_config *p)
-{
-	const struct meter_rate slow_path = { .per_unit = rate_per_unit(c->slow_path_rate, clock->tick_ns),
-					      .burst = c->slow_path_rate / 10 + 64 };
-	int err = fill_policy(c, p);
-
-	for (int i = METER_NONE + 1; i < METER_MAX; i++) /* their unit is a tick */
-		p->meter[i] = slow_path;
-	p->life = nav_units_of_ms(clock, TEREDO_LIFE_MS);
-	p->reproof = nav_units_of_ms(clock, TEREDO_REPROOF_MS);
-	p->nexthop_life = nav_units_of_ms(clock, 1000);
-	p->clock_shift = clock->shift;
-	if (c->line[CONFIG_hg48]) {
-		p->hg48.life = nav_units_of_ms(clock, c->hg48_life * 1000);
-		p->hg48.window = nav_units_of_ms(clock, c->hg48_window * 1000);
-		if (c->hg48_fresh)
-			p->hg48.fresh = (struct meter_rate){
-				.per_unit = rate_per_unit(c->hg48_fresh, clock->tick_ns << clock->shift),
-				.burst = c->hg48_fresh,
-			};
-	}
-	return err;
-}
-
-/* ---- what cannot be together ----------------------------------------------------------------------- */
-
-static bool is_proto41(enum config_section s)
-{
-	return s == CONFIG_sixto4 || s == CONFIG_sixrd || s == CONFIG_sixin4;
-}
-
-bool config_proto41(const struct config *c)
-{
-	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++)
-		if (is_proto41(s) && items_of(c, s))
-			return true;
-	return false;
-}
-
-/* What it is about, and where that is; the later of two. */
-struct blame {
-	const struct config *c;
-	char *sentence;
-	int *line;
-};
-
-static bool blame(const struct blame *to, enum config_section s, __u32 item, const char *what)
-{
-	char label[CONFIG_LABEL];
-
-	snprintf(to->sentence, CONFIG_SENTENCE, "[%s]: %s", label_of(to->c, s, item, label), what);
-	*to->line = line_of(to->c, s, item);
-	return true;
-}
-
-static bool blame_both(const struct blame *to, const struct conflict *x)
-{
-	static const enum config_section of[TUNNEL_MAX] = {
-		[TUNNEL_TEREDO] = CONFIG_teredo, [TUNNEL_SIXBED4] = CONFIG_sixbed4,
-		[TUNNEL_SIXTO4] = CONFIG_sixto4, [TUNNEL_SIXRD] = CONFIG_sixrd,
-		[TUNNEL_SIXIN4] = CONFIG_sixin4, [TUNNEL_HG48] = CONFIG_hg48,
-	};
-	const enum config_section a = of[x->a.tunnel], b = of[x->b.tunnel];
-	const int line = line_of(to->c, a, x->a.id);
-	char first[CONFIG_LABEL], second[CONFIG_LABEL];
-
-	if (x->b.tunnel == TUNNEL_NONE)
-		return blame(to, a, x->a.id, x->what);
-	snprintf(to->sentence, CONFIG_SENTENCE, "[%s] and [%s]: %s", label_of(to->c, a, x->a.id, first),
-		 label_of(to->c, b, x->b.id, second), x->what);
-	*to->line = line_of(to->c, b, x->b.id);
-	if (line > *to->line)
-		*to->line = line;
-	return true;
-}
-
-/* An endpoint that a socket is bound to, and whose it is. */
-struct bound {
-	struct endpoint4 at;
-	enum config_section section;
-	__u32 item;
-};
-
-#define BOUND (1 + 2 + SIXBED4_LISTENERS + 1)
-
-static __u32 all_bound(const struct nav_config *p, __u32 n_sixbed4, struct bound bound[BOUND])
-{
-	__u32 n = 0;
-
-	if (p->service.addr)
-		bound[n++] = (struct bound){ p->service, CONFIG_teredo, 0 };
-	for (int i = 0; i < 2 && p->server.addr[0]; i++)
-		bound[n++] = (struct bound){
-			{ .addr = p->server.addr[i], .port = BE16(TEREDO_SERVER_PORT) }, CONFIG_server, 0
-		};
-	for (__u32 i = 0; i < n_sixbed4; i++)
-		bound[n++] = (struct bound){ p->sixbed4[i].service, CONFIG_sixbed4, i };
-	if (p->hg48.service.addr)
-		bound[n++] = (struct bound){ p->hg48.service, CONFIG_hg48, 0 };
-	return n;
-}
-
-static bool conflict_bound(const struct nav_config *p, const struct blame *to)
-{
-	struct bound bound[BOUND];
-	const __u32 n = all_bound(p, to->c->n_sixbed4, bound);
-	char what[CONFIG_SENTENCE], label[CONFIG_LABEL];
-
-	for (__u32 i = 0; i < n; i++)
-		for (__u32 k = 0; k < i; k++)
-			if (endpoint4_equal(bound[i].at, bound[k].at)) {
-				snprintf(what, sizeof(what), "its address and port are those of [%s]",
-					 label_of(to->c, bound[k].section, bound[k].item, label));
-				return blame(to, bound[i].section, bound[i].item, what);
-			}
-	return false;
-}
-
-static bool conflict_server(const struct nav_config *p, const struct blame *to)
-{
-	const __be32 *addr = p->server.addr;
-
-	if (!addr[0])
-		return false;
-	if (addr[0] == addr[1])
-		return blame(to, CONFIG_server, 0, "primary and secondary are the same address");
-	for (int i = 0; i < 2; i++)
-		if (!addr4_unicast(addr[i]) || addr4_set_has(&p->refused, addr[i]))
-			return blame(to, CONFIG_server, 0, i ? "the secondary address is not a global one" :
-							       "the primary address is not a global one");
-	return false;
-}
-
-static const char *conflict_sixbed4(const struct sixbed4_config *b)
-{
-	struct in6_addr prefix = { 0 };
-
-	memcpy(&prefix, &b->prefix, 8);
-	if (addr6_kind(&prefix) != ADDR6_GLOBAL && prefix.s6_addr[0] >> 1 != 0xfc >> 1)
-		return "the prefix is neither global nor unique local, or has to do with 2002::/16 or "
-		       "2001::/32";
-	for (__u32 i = 0; i < b->n_routes; i++)
-		if (b->route[i].len < 16)
-			return "routes have a length from 16 to 128";
-	if (b->format == SIXBED4_W1 && HOST16(b->service.port) & 1)
-		return "the addresses of format = 2012 cannot hold an odd port";
-	if (b->format == SIXBED4_W1 && (b->retract || b->port0_native))
-		return "retract and port0_native are for format = draft-04 alone";
-	return NULL;
-}
-
-bool config_conflict(const struct config *c, const struct nav_config *p, const struct nav_own *own,
-		     char sentence[CONFIG_SENTENCE], int *line)
-{
-	const struct blame to = { c, sentence, line };
-	const struct tunnels t = { .sixto4 = &p->sixto4, .sixrd = p->sixrd, .n_sixrd = p->n_sixrd,
-				   .sixin4 = c->sixin4, .n_sixin4 = c->n_sixin4, .hg48 = &p->hg48,
-				   .prefixes = &p->tunnels, .cfg = p, .own = own };
-	struct conflict x;
-	const char *what;
-
-	if (conflict_server(p, &to) || conflict_bound(p, &to))
-		return true;
-	for (__u32 i = 0; i < c->n_sixbed4; i++) {
-		what = conflict_sixbed4(&p->sixbed4[i]);
-		if (what)
-			return blame(&to, CONFIG_sixbed4, i, what);
-	}
-	if (p->sixto4.n_senders && !p->sixto4.return_only)
-		return blame(&to, CONFIG_sixto4, 0, "sends_for is for return_only = yes alone");
-	for (__u32 i = 0; i < c->n_sixin4; i++)
-		if (!is_local(&p->sixin4, c->sixin4[i].local))
-			return blame(&to, CONFIG_sixin4, i, "all tunnels together have at most 8 local addresses");
-	return tunnels_conflict(&t, &x) && blame_both(&to, &x);
-}
-
-/* ---- the file -------------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 /* What is not given follows from what is. */
 static void complete(struct config *c)
@@ -986,7 +689,7 @@ static int check_together(struct loading *l)
 	int err;
 
 	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
-		mechanisms += s == CONFIG_navalis ? 0 : items_of(l->c, s);
+		mechanisms += s == CONFIG_navalis ? 0 : config_items(l->c, s);
 		if (!sections[s].max && l->c->line[s])
 			check_required(l, s, 0);
 	}
@@ -999,13 +702,11 @@ static int check_together(struct loading *l)
 	policy = calloc(1, sizeof(*policy));
 	if (!policy)
 		return -ENOMEM;
-	err = fill_policy(l->c, policy);
-	if (err == -ENOSPC)
-		complain(l, "refuse: too many prefixes");
-	else if (!err && config_conflict(l->c, policy, NULL, sentence, &l->line))
+	err = config_fill(l->c, policy);
+	if (!err && config_conflict(l->c, policy, NULL, sentence, &l->line))
 		complain(l, "%s", sentence);
 	free(policy);
-	return err == -ENOSPC ? 0 : err;
+	return err;
 }
 
 int config_load(const struct config_source *from, FILE *errors, struct config **ret)
@@ -1047,7 +748,7 @@ int config_load(const struct config_source *from, FILE *errors, struct config **
 	return 0;
 }
 
-/* ---- printing and comparing ---------------------------------------------------------------------- */
+/* ---- printing and comparing ------------------------------------------------------------------ */
 
 static const char *word_of(const struct words *w, __u32 value)
 {
@@ -1131,7 +832,7 @@ static void print_key(const struct config *c, const struct key *k, __u32 item, F
 /* [navalis] is always there. */
 static __u32 printed_items(const struct config *c, enum config_section s)
 {
-	return s == CONFIG_navalis ? 1 : items_of(c, s);
+	return s == CONFIG_navalis ? 1 : config_items(c, s);
 }
 
 void config_print(const struct config *c, FILE *out)
@@ -1140,7 +841,7 @@ void config_print(const struct config *c, FILE *out)
 
 	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++)
 		for (__u32 item = 0; item < printed_items(c, s); item++) {
-			fprintf(out, "%s[%s]\n", s ? "\n" : "", label_of(c, s, item, label));
+			fprintf(out, "%s[%s]\n", s ? "\n" : "", config_label(c, s, item, label));
 			for (size_t i = 0; i < N(keys); i++)
 				if (keys[i].section == s)
 					print_key(c, &keys[i], item, out);
@@ -1161,6 +862,19 @@ static char *printed(const struct config *c, const struct key *k, __u32 item)
 	return text;
 }
 
+static bool is_proto41(enum config_section s)
+{
+	return s == CONFIG_sixto4 || s == CONFIG_sixrd || s == CONFIG_sixin4;
+}
+
+bool config_proto41(const struct config *c)
+{
+	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++)
+		if (is_proto41(s) && config_items(c, s))
+			return true;
+	return false;
+}
+
 static void changed(struct config_changes *ch, const char *name, bool restart)
 {
 	if (ch->n < CONFIG_CHANGES)
@@ -1178,7 +892,7 @@ static void changed_section(struct config_changes *ch, const struct config *c, e
 
 	for (size_t i = 0; i < N(keys); i++)
 		restart |= keys[i].section == s && keys[i].when == RESTART;
-	snprintf(name, sizeof(name), "[%s]", label_of(c, s, item, label));
+	snprintf(name, sizeof(name), "[%s]", config_label(c, s, item, label));
 	changed(ch, name, restart);
 }
 
@@ -1202,7 +916,7 @@ static int compare_keys(const struct config *a, __u32 item_a, const struct confi
 		if (s == CONFIG_navalis || s == CONFIG_teredo)
 			snprintf(name, sizeof(name), "%s", k->name);
 		else
-			snprintf(name, sizeof(name), "%s: %s", label_of(a, s, item_a, label), k->name);
+			snprintf(name, sizeof(name), "%s: %s", config_label(a, s, item_a, label), k->name);
 		changed(ch, name, k->when == RESTART);
 	}
 	return 0;

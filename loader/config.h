@@ -108,8 +108,8 @@ struct config_changes {
 int config_compare(const struct config *a, const struct config *b, struct config_changes *ch);
 
 /*
- * Fills what does not depend on NICs and the table; -ENOSPC: too many refused prefixes. Times are
- * in coarse units, HG48's too. The tunnels of 6in4 are not in it.
+ * Fills what does not depend on NICs and the table, of a zeroed policy; 0, or -ENOMEM. Times are in
+ * coarse units, HG48's too. The tunnels of 6in4 are not in it.
  */
 int config_policy(const struct config *c, const struct nav_clock *clock, struct nav_config *policy);
 

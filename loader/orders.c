@@ -136,9 +136,14 @@ static int try_config(struct daemon *d, struct config *c, struct config_changes 
 static struct json_object *end_reload(struct daemon *d, struct order *o)
 {
 	struct json_object *result = json_object_new_object(), *list = json_object_new_array();
+	char more[32];
 
 	for (__u32 i = 0; i < o->changes.n && i < CONFIG_CHANGES; i++)
 		json_object_array_add(list, json_object_new_string(o->changes.name[i]));
+	if (o->changes.n > CONFIG_CHANGES) {
+		snprintf(more, sizeof(more), "and %u more", o->changes.n - CONFIG_CHANGES);
+		json_object_array_add(list, json_object_new_string(more));
+	}
 	json_object_object_add(result, "changed", list);
 	json_object_object_add(result, "generation", json_object_new_int64(d->page->reloads));
 	log_line(LOG_LEVEL_INFO, "reloaded: %u keys changed", o->changes.n);

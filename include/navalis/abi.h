@@ -182,7 +182,7 @@ struct nav_config {
 	__u32 n_sixrd;
 	struct sixrd_domain sixrd[SIXRD_DOMAINS];
 	struct sixin4_config sixin4; /* the tunnels themselves are in maps */
-	struct hg48_config hg48;
+	struct hg48_config hg48;     /* in coarse units */
 	struct tunnel_prefixes tunnels;
 };
 

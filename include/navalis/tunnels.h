@@ -146,7 +146,7 @@ _Static_assert(sizeof(struct teredo_server_config) == 16, "no hidden padding");
 struct tunnel_prefix {
 	struct prefix6 prefix;
 	__u32 tunnel; /* enum tunnel */
-	__u32 id;     /* which of its kind: number of the 6rd domain, else 0 */
+	__u32 id;     /* which of its kind: number of the 6rd domain or 6bed4 listener, else 0 */
 };
 
 struct tunnel_prefixes {

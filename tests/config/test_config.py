@@ -197,14 +197,16 @@ BAD_SECTIONS = {
         (6, "other_relays: «10.0.0.1»: at most 4 addresses are allowed here"),
     OFF + SIXIN4.replace("2a00:200::/48", "2a00:200::/20"): (6, "prefixes: «2a00:200::/20»: " + PREFIXES6),
     OFF + SIXIN4 + "prefixes =" + " 2a00::/48" * 4 + "\n": (7, "prefixes: «2a00::/48»: at most 4 prefixes are allowed here"),
-    OFF + SIXBED4.replace("1::/64", ":/63"): (5, "prefix = 2a00:300:0::/63: an IPv6 prefix of length 64 is allowed here"),
+    OFF + SIXBED4.replace("1::/64", ":/63"): (5, "prefix = 2a00:300:0::/63: an IPv6 prefix of length 64, with no bit set behind it, is allowed here"),
+    OFF + SIXBED4.replace("1::/64", "1:1::/64"):
+        (5, "prefix = 2a00:300:0:1:1::/64: an IPv6 prefix of length 64, with no bit set behind it, is allowed here"),
     OFF + SIXBED4.replace("8.0.0.6", "8.0.0.6:0"):
         (4, "service = 8.0.0.6:0: an IPv4 address and a port, as 192.0.2.1:25790 is allowed here"),
     OFF + SIXBED4 + "format = 2013\n": (6, "format = 2013: draft-04 or 2012 is allowed here"),
     OFF + SIXBED4 + "min_port = 65536\n": (6, "min_port = 65536: a number from 0 to 65535 is allowed here"),
     OFF + SIXBED4 + "routes =" + " 2a00::/16" * 11 + "\n":
         (6, "routes: «2a00::/16»: at most 10 prefixes are allowed here"),
-    OFF + HG48.replace("/80", "/64"): (5, "prefix = fd4a:6b8c:2d10:1::/64: an IPv6 prefix of length 80 is allowed here"),
+    OFF + HG48.replace("/80", "/64"): (5, "prefix = fd4a:6b8c:2d10:1::/64: an IPv6 prefix of length 80, with no bit set behind it, is allowed here"),
     OFF + HG48.replace("8.0.0.7", "8.0.0.7:x"):
         (4, "service = 8.0.0.7:x: an IPv4 address and a port, as 192.0.2.1:3546 is allowed here"),
     OFF + "cross = 6rd:6over4\n": (3, "cross: «6rd:6over4»: " + CROSSINGS),

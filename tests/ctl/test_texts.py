@@ -162,6 +162,16 @@ def test_the_sample_is_a_configuration_and_its_defaults_are_the_defaults(tmp_pat
             assert "# a number from %s to %s" % (k["min"], k["max"]) in sample
 
 
+def test_the_examples_of_the_page_are_configurations(tmp_path):
+    examples = re.findall(r"^\.Bd -literal -offset indent\n(\[navalis\]\n.*?)^\.Ed$", source("navalis.conf.5"), re.M | re.S)
+    assert len(examples) >= 4
+    for text in examples:  # their addresses are documentation's
+        path = tmp_path / "navalis.conf"
+        path.write_text(text.replace("[navalis]", "[navalis]\nlaboratory = yes"))
+        given = {l for l in text.splitlines() if l.startswith("[")}
+        assert {l for l in printed(str(path)).splitlines() if l.startswith("[")} == given
+
+
 def test_the_sample_says_what_is_missing_until_it_is_set():
     p = subprocess.run([BUILD + "/navalisd", "--config", BUILD + "/navalis.conf.sample", "--check-config"], capture_output=True, text=True)
     assert p.returncode == 1 and "service is missing" in p.stderr

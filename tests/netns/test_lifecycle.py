@@ -150,6 +150,18 @@ def test_reload_is_all_or_nothing(lab, relay):
     assert "reloaded: 2 keys changed" in lab.log("navalisd")
 
 
+def test_a_reload_that_changes_much_names_the_first_of_it(lab):
+    tunnel = "[6in4 t%d]\nlocal = 8.0.2.1\nremote = 9.9.9.%d\nprefixes = 2a00:9:%x::/48\nmtu = %d\n"
+    with Navalis(lab, "off", instance="nvl%d" % os.getpid(), start=False) as relay:
+        good = configuration(relay)
+        write(relay, good + "".join(tunnel % (i, i, i, 1280) for i in range(1, 101)))
+        relay.start()
+        write(relay, good + "".join(tunnel % (i, i, i, 1480) for i in range(1, 101)))
+        changed = ask(relay, {"verb": "reload"})["result"]["changed"]
+        assert changed == ["6in4 t%d: mtu" % i for i in range(1, 65)] + ["and 36 more"]
+        assert "reloaded: 100 keys changed" in lab.log("navalisd")
+
+
 def test_a_reload_follows_a_link(lab):
     """As it is switched from one set of files to another in one step."""
     with Navalis(lab, "off", instance="nvl%d" % os.getpid(), start=False) as relay:

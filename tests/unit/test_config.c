@@ -15,6 +15,7 @@
 #define SIXTO4 "[6to4]\nlocal = 8.0.0.4\n"
 #define SIXRD "[6rd home]\nprefix = 2a00:100::/32\nborder_relay = 8.0.0.3\n"
 #define SIXIN4 "[6in4 a]\nlocal = 8.0.0.5\nremote = 9.0.0.7\nprefixes = 2a00:200::/48\n"
+#define SIXRD_B "[6rd b]\nprefix = 2a00:101::/32\nborder_relay = 8.0.0.13\n"
 #define SIXBED4 "[6bed4]\nservice = 8.0.0.6\nprefix = 2a00:300:0:1::/64\n"
 #define HG48 "[hg48]\nservice = 8.0.0.7\nprefix = fd4a:6b8c:2d10:1::/80\n"
 
@@ -227,8 +228,7 @@ static void tunnels_and_crossings(void **st)
 	};
 	struct nav_config *p = policy(
 		OFF "cross = 6rd:6bed4 6rd:6rd\ncross = hg48:teredo\n" TEREDO SERVER SIXTO4 SIXRD SIXIN4 SIXBED4
-		"[6bed4 old]\nservice = 8.0.0.6\nprefix = fd00:1::/64\nformat = 2012\n" HG48
-		"[6rd b]\nprefix = 2a00:101::/32\nborder_relay = 8.0.0.13\n");
+		"[6bed4 old]\nservice = 8.0.0.6\nprefix = fd00:1::/64\nformat = 2012\n" HG48 SIXRD_B);
 	const struct tunnel_prefixes *t = &p->tunnels;
 
 	(void)st;
@@ -299,6 +299,8 @@ static void what_changes_with_a_reload(void **st)
 {
 	(void)st;
 	assert_int_equal(changes(OFF SIXRD SIXIN4, OFF SIXIN4 SIXRD).n, 0); /* wherever they stand */
+	assert_int_equal(changes(OFF SIXRD SIXRD_B, OFF SIXRD_B SIXRD).n, 0);
+	expect_change(OFF SIXRD SIXRD_B, OFF SIXRD_B "mtu = 1300\n" SIXRD, "6rd b: mtu", false);
 	assert_int_equal(changes(OFF SIXBED4, OFF SIXBED4 "format = draft-04\n").n, 0);
 	expect_change(OFF TEREDO, OFF "cross = 6rd:6in4\n" TEREDO, "cross", false);
 	expect_change(OFF TEREDO, OFF TEREDO "behind_nat = yes\n", "behind_nat", false);
