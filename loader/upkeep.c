@@ -165,6 +165,7 @@ static void each_second(struct daemon *d, struct relay_time now)
 
 	upkeep_cookies(d, now.units);
 	upkeep_regions(d);
+	transit_sweep(d->transit, 32, now);
 	log_tick();
 	d->page->remapped = g.remapped;
 	d->page->clients = d->table.n;

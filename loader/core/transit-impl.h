@@ -3,6 +3,7 @@
 #ifndef NAVALISD_TRANSIT_IMPL_H
 #define NAVALISD_TRANSIT_IMPL_H
 
+#include "core/hg48.h"
 #include "core/limits.h"
 #include "core/transit.h"
 #include "navalis/demux.h"
@@ -14,6 +15,7 @@ struct transit {
 	const struct nav_config *policy;
 	const struct host *host;
 	const struct sixin4_table *in4;
+	struct hg48_table *hg48; /* NULL: there is no HG48 */
 	struct limiter *unreachable, *too_big, *exceeded, *advertisements;
 	__u8 answer[2048] __attribute__((aligned(8)));
 };
@@ -81,6 +83,13 @@ void sixbed4_came(struct transit *t, __u32 id, struct datagram_in *d, struct tra
 
 /* An echo request from native IPv6 to the router's address among its peers. */
 void sixbed4_answer_native(struct transit *t, const struct passage *p, struct transit_out *out);
+
+/* ---- hg48.c */
+
+enum reason hg48_ask_out(struct transit *t, const struct passage *p, struct transit_out *out);
+enum reason hg48_spend(struct transit *t, const struct passage *p, struct endpoint4 to,
+		       struct relay_time now);
+void hg48_came(struct transit *t, struct datagram_in *d, struct transit_out *out);
 
 /* ---- server.c */
 

@@ -14,7 +14,8 @@ int transit_new(const struct nav_config *policy, const struct host *host, __u64 
 	t->host = host;
 	if (limiter_new(0, 1, seed, &t->unreachable) || limiter_new(0, 1, seed, &t->too_big) ||
 	    limiter_new(0, 1, seed, &t->exceeded) ||
-	    limiter_new(0, 4096, seed, &t->advertisements)) {
+	    limiter_new(0, 4096, seed, &t->advertisements) ||
+	    (policy->hg48.service.addr && hg48_table_new(policy->hg48.max_peers, seed, &t->hg48))) {
 		transit_free(t);
 		return -ENOMEM;
 	}
@@ -29,6 +30,7 @@ struct transit *transit_free(struct transit *t)
 		limiter_free(t->too_big);
 		limiter_free(t->exceeded);
 		limiter_free(t->advertisements);
+		hg48_table_free(t->hg48);
 		free(t);
 	}
 	return NULL;
@@ -204,6 +206,8 @@ static enum reason ask_out(struct transit *t, const struct way *w, const struct 
 		return sixin4_out(p, w->in4, own, src, dst, &out->to);
 	case TUNNEL_SIXBED4:
 		return sixbed4_ask_out(t, w->id, pkt, out);
+	case TUNNEL_HG48:
+		return t->hg48 ? hg48_ask_out(t, pkt, out) : R_NOT_OURS;
 	default:
 		return R_NOT_OURS;
 	}
@@ -245,6 +249,12 @@ void transit_from_native(struct transit *t, const void *pkt, size_t len, struct 
 	if (out->reason == R_NONE)
 		out->reason = tunnels_native(&t->policy->tunnels, w.tunnel, &ip6->saddr,
 					     sixin4_behind(t->in4, &ip6->saddr));
+	if (out->reason != R_NONE)
+		return;
+	if (p.len <= w.mtu && w.tunnel == TUNNEL_HG48)
+		out->reason = hg48_spend(t, &p, out->to.dst, now);
+	if (out->reason == R_UNCONFIRMED)
+		transit_error(t, out, R_UNCONFIRMED, ICMP6_DST_UNREACH, 0, &p, now);
 	if (out->reason != R_NONE)
 		return;
 	if (p.len > w.mtu) /* the route says so, and this host's own packets may not ask it */
@@ -399,9 +409,8 @@ void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, 
 	p = (struct passage){ (void *)((const __u8 *)quote + sizeof(sent.ip)), { NULL, NULL },
 			      (__u32)(len - sizeof(sent.ip)) };
 	/* does it quote what we would send there? */
-	if (sent.ip.ihl != 5 || sent.ip6.version != 6 || w.tunnel == TUNNEL_SIXBED4 ||
-	    ask_out(t, &w, &p, out) != R_NONE ||
-	    out->to.dst.addr != sent.ip.daddr || out->to.src.addr != sent.ip.saddr)
+	if (sent.ip.ihl != 5 || sent.ip6.version != 6 || ask_out(t, &w, &p, out) != R_NONE ||
+	    out->port != PORT_PROTO41 || out->to.dst.addr != sent.ip.daddr || out->to.src.addr != sent.ip.saddr)
 		return;
 	if (!mtu)
 		transit_error(t, out, R_ICMP4_MATCHED, ICMP6_DST_UNREACH, 0, &p, now);
@@ -425,7 +434,17 @@ void transit_from_udp(struct transit *t, enum port port, void *pkt, size_t len, 
 	case PORT_SERVER ... PORT_SERVER_2:
 		server_came(t, (__u32)(port - PORT_SERVER), &d, out);
 		break;
+	case PORT_HG48:
+		if (t->hg48)
+			hg48_came(t, &d, out);
+		break;
 	default:
 		break;
 	}
+}
+
+void transit_sweep(struct transit *t, __u32 parts, struct relay_time now)
+{
+	if (t->hg48)
+		hg48_table_sweep(t->hg48, &t->policy->hg48, parts, now.units + 1);
 }

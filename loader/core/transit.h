@@ -78,6 +78,9 @@ void transit_from_proto41(struct transit *t, void *pkt, size_t len, struct relay
 void transit_from_udp(struct transit *t, enum port port, void *pkt, size_t len, struct endpoint4 from,
 		      __u8 tos, struct relay_time now, struct transit_out *out);
 
+/* Forgets what is out of date in one of so many parts of all state. */
+void transit_sweep(struct transit *t, __u32 parts, struct relay_time now);
+
 /*
  * An ICMPv4 error about a packet of protocol 41 that we sent, of which it quotes the first len bytes;
  * mtu: of the link that it did not fit, or 0. Leads to an error to its sender, or to nothing.
