@@ -12,6 +12,7 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -57,46 +58,51 @@ static int ask(struct nlmsghdr *h)
 	return err < 0 ? -1 : 0;
 }
 
-/* Where navalis' own route to the clients leads: an instance may remove its own alone. */
-struct holder {
+/* The routes that navalis makes: to a TUN, or to nowhere (oif 0). An instance removes its own alone. */
+struct routes {
+	struct route {
+		struct in6_addr prefix;
+		__u8 len;
+		__u32 oif;
+	} *of;
 	int n;
-	__u32 oif;
 };
 
 static int on_route(const struct nlmsghdr *h, void *data)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
-	struct holder *holder = data;
+	struct route new = { .len = rt->rtm_dst_len };
+	struct routes *r = data;
 	struct nlattr *a;
-	__u32 oif = 0;
-	bool prefix = false;
+	void *grown;
 
-	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_protocol != NAV_RTPROT ||
-	    rt->rtm_dst_len != 32 || rt->rtm_type != RTN_UNICAST || rt->rtm_table != RT_TABLE_MAIN)
+	if (h->nlmsg_type != RTM_NEWROUTE || rt->rtm_protocol != NAV_RTPROT || rt->rtm_table != RT_TABLE_MAIN)
 		return MNL_CB_OK;
 	mnl_attr_for_each(a, h, sizeof(*rt)) {
 		if (mnl_attr_get_type(a) == RTA_DST)
-			prefix = mnl_attr_get_payload_len(a) == 16 &&
-				 *(const __be32 *)mnl_attr_get_payload(a) == BE32(TEREDO_PREFIX);
-		else if (mnl_attr_get_type(a) == RTA_OIF)
-			oif = mnl_attr_get_u32(a);
+			memcpy(&new.prefix, mnl_attr_get_payload(a), sizeof(new.prefix));
+		else if (mnl_attr_get_type(a) == RTA_OIF && rt->rtm_type == RTN_UNICAST)
+			new.oif = mnl_attr_get_u32(a);
 	}
-	if (prefix)
-		*holder = (struct holder){ holder->n + 1, oif };
+	grown = reallocarray(r->of, (size_t)r->n + 1, sizeof(new));
+	if (!grown)
+		return MNL_CB_ERROR;
+	r->of = grown;
+	r->of[r->n++] = new;
 	return MNL_CB_OK;
 }
 
-static struct holder route_holder(void)
+static struct routes all_routes(void)
 {
 	struct mnl_socket *s = mnl_socket_open(NETLINK_ROUTE);
-	struct holder holder = { 0 };
+	struct routes routes = { 0 };
 	char buf[32768];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct rtmsg *rt;
 	ssize_t n;
 
 	if (!s)
-		return holder;
+		return routes;
 	h->nlmsg_type = RTM_GETROUTE;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	h->nlmsg_seq = 1;
@@ -104,41 +110,75 @@ static struct holder route_holder(void)
 	*rt = (struct rtmsg){ .rtm_family = AF_INET6 };
 	if (!mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) && mnl_socket_sendto(s, h, h->nlmsg_len) > 0)
 		while ((n = mnl_socket_recvfrom(s, buf, sizeof(buf))) > 0 &&
-		       mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(s), on_route, &holder) >
+		       mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(s), on_route, &routes) >
 			       MNL_CB_STOP)
 			;
 	mnl_socket_close(s);
-	return holder;
+	return routes;
 }
 
-static void remove_route(struct removed *r, __u8 type, __u32 oif, const char *name, __u32 metric)
+static void remove_route(struct removed *r, const struct route *route)
 {
-	const struct in6_addr prefix = { .s6_addr32 = { BE32(TEREDO_PREFIX) } };
-	char buf[512];
+	char buf[512], name[96];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct rtmsg *rt;
 
 	h->nlmsg_type = RTM_DELROUTE;
 	rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt));
-	*rt = (struct rtmsg){ .rtm_family = AF_INET6, .rtm_dst_len = 32, .rtm_table = RT_TABLE_MAIN,
-			      .rtm_protocol = NAV_RTPROT, .rtm_type = type };
-	mnl_attr_put(h, RTA_DST, sizeof(prefix), &prefix);
-	mnl_attr_put_u32(h, RTA_PRIORITY, metric);
-	if (oif)
-		mnl_attr_put_u32(h, RTA_OIF, oif);
+	*rt = (struct rtmsg){ .rtm_family = AF_INET6, .rtm_dst_len = route->len, .rtm_table = RT_TABLE_MAIN,
+			      .rtm_protocol = NAV_RTPROT,
+			      .rtm_type = route->oif ? RTN_UNICAST : RTN_BLACKHOLE };
+	mnl_attr_put(h, RTA_DST, sizeof(route->prefix), &route->prefix);
+	mnl_attr_put_u32(h, RTA_PRIORITY, route->oif ? NAV_ROUTE_METRIC : NAV_BLACKHOLE_METRIC);
+	if (route->oif)
+		mnl_attr_put_u32(h, RTA_OIF, route->oif);
+	snprintf(name, sizeof(name), "%s%s/%u", route->oif ? "" : "blackhole ", text_in6(&route->prefix).s,
+		 route->len);
 	if (!ask(h))
 		say(r, "route", name);
+}
+
+/* Is there one to a TUN, of the same prefix as this blackhole? */
+static bool has_holder(const struct routes *routes, const struct route *blackhole)
+{
+	for (int i = 0; i < routes->n; i++)
+		if (routes->of[i].oif && routes->of[i].len == blackhole->len &&
+		    in6_equal(&routes->of[i].prefix, &blackhole->prefix))
+			return true;
+	return false;
 }
 
 /* Another instance's route stays, and with it the blackhole behind it. */
 static void remove_routes(struct removed *r, const char *tun)
 {
-	__u32 oif = *tun ? if_nametoindex(tun) : 0;
+	const __u32 oif = *tun ? if_nametoindex(tun) : 0;
+	struct routes routes = all_routes();
 
-	if (oif && route_holder().oif == oif)
-		remove_route(r, RTN_UNICAST, oif, "2001::/32", NAV_ROUTE_METRIC);
-	if (!route_holder().n)
-		remove_route(r, RTN_BLACKHOLE, 0, "blackhole 2001::/32", NAV_BLACKHOLE_METRIC);
+	for (int i = 0; i < routes.n; i++)
+		if (oif && routes.of[i].oif == oif)
+			remove_route(r, &routes.of[i]);
+	free(routes.of);
+	routes = all_routes();
+	for (int i = 0; i < routes.n; i++)
+		if (!routes.of[i].oif && !has_holder(&routes, &routes.of[i]))
+			remove_route(r, &routes.of[i]);
+	free(routes.of);
+}
+
+/* Where all of them lead, or 0: nowhere, or to several. */
+static __u32 only_holder(void)
+{
+	struct routes routes = all_routes();
+	__u32 oif = 0;
+	bool several = false;
+
+	for (int i = 0; i < routes.n; i++)
+		if (routes.of[i].oif) {
+			several |= oif && oif != routes.of[i].oif;
+			oif = routes.of[i].oif;
+		}
+	free(routes.of);
+	return several ? 0 : oif;
 }
 
 static void remove_neigh(struct removed *r, const struct nav_neigh *n)
@@ -210,12 +250,12 @@ static const char *stranger(const char *folder, bool meta)
 /* For an instance whose own page cannot be read: where the route leads, if no other claims that. */
 static void guess_tun(const struct ctl *c, char *tun)
 {
-	struct holder holder = route_holder();
+	const __u32 holder = only_holder();
 	struct ctl other = { .quiet = true };
 	DIR *dir = opendir(NAV_BPFFS);
 	struct dirent *e;
 
-	if (holder.n != 1 || !if_indextoname(holder.oif, tun))
+	if (!holder || !if_indextoname(holder, tun))
 		*tun = '\0';
 	while (dir && *tun && (e = readdir(dir))) {
 		struct nav_meta meta = { 0 };

@@ -33,8 +33,10 @@ static void read_stats(const struct maps *m, struct stats *s)
 		memcpy(s->count[i], of_nic + NAV_COUNT_OF(0), sizeof(s->count[i]));
 	}
 	strcpy(s->name[n], "daemon");
-	s->rx[n].packets = m->daemon.rx_tun.packets + m->daemon.rx_udp.packets;
-	s->rx[n].bytes = m->daemon.rx_tun.bytes + m->daemon.rx_udp.bytes;
+	s->rx[n].packets = m->daemon.rx_tun.packets + m->daemon.rx_udp.packets +
+			   m->daemon.rx_proto41.packets;
+	s->rx[n].bytes = m->daemon.rx_tun.bytes + m->daemon.rx_udp.bytes +
+			 m->daemon.rx_proto41.bytes;
 	memcpy(s->count[n], m->daemon.count, sizeof(s->count[n]));
 }
 

@@ -27,7 +27,8 @@ static void look(const struct maps *m, struct look *l)
 	static struct nav_count count[NAV_COUNTERS];
 	const struct nav_daemon *d = &m->daemon;
 
-	*l = (struct look){ .slow_rx = d->rx_tun.packets + d->rx_udp.packets };
+	*l = (struct look){ .slow_rx = d->rx_tun.packets + d->rx_udp.packets +
+					 d->rx_proto41.packets };
 	for (__u32 r = 0; r < R_MAX; r++) {
 		l->reason[r] = d->count[r].packets;
 		if (reason_info[r].verdict != ACTION_NOTE)

@@ -5,12 +5,28 @@
 
 #include <systemd/sd-event.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon.h"
 #include "io/control.h"
 #include "io/datapath.h"
 #include "io/netlink.h"
+#include "io/proto41.h"
 #include "io/ring.h"
+#include "io/tunroute.h"
+
+/* What the slow path makes of the configured tunnels. */
+struct tunnels_made {
+	struct sixin4_table *in4;
+	struct tun_route *route;
+	__u32 n_routes;
+};
+
+/* A UDP socket of a mechanism beside the relay. */
+struct port_socket {
+	struct daemon *daemon;
+	struct udp *udp; /* NULL: the mechanism is off */
+};
 
 struct daemon {
 	const struct config_source *from; /* of the configuration; not owned */
@@ -20,12 +36,16 @@ struct daemon {
 	struct cookie_keys cookies;
 	struct table table;
 	struct relay *relay;
+	struct transit *transit;
+	struct tunnels_made made; /* of the configuration */
 
 	struct datapath *datapath;
 	struct nav_daemon *page; /* what navalisctl sees */
 	const struct nav_meta *meta;
 	struct netlink *netlink;
-	struct udp *udp;
+	struct udp *udp;         /* the relay's; NULL: there is none */
+	struct proto41 *proto41; /* NULL: no mechanism needs it */
+	struct port_socket port[PORT_MAX];
 	struct control *control;
 	int tun;
 	struct ring *ring; /* writes to it; NULL: one by one */
@@ -66,10 +86,36 @@ static inline struct relay_time now_of(const struct daemon *d)
 /* What cannot work says so in a sentence, and touches nothing. */
 int daemon_check(const struct config *c, struct error *e);
 
+/* The same of tunnels that lead to this host itself, or into each other. */
+int daemon_check_tunnels(const struct config *c, const struct nav_config *policy,
+			 const struct nav_own *own, struct error *e);
+
 struct relay_settings daemon_settings(const struct config *c);
+void daemon_count(struct daemon *d, enum reason reason, size_t bytes);
+
 /* Those whose state is another than before; NULL: all. */
 void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NICS]);
 void daemon_log_warning(struct error *warning);
+
+/* ---- sockets.c -------------------------------------------------------------------------------- */
+
+/* Made while all rights are there; heard once there is an event loop. */
+int sockets_open(struct daemon *d, struct error *e);
+int sockets_listen(struct daemon *d);
+void sockets_close(struct daemon *d);
+
+/* 0 or -ENOMEM. */
+int tunnels_make(const struct config *c, const struct nav_config *policy, struct tunnels_made *ret);
+void tunnels_release(struct tunnels_made *m);
+
+/* The TUN, up, and the routes to it; the ones to nowhere are tunroute.h's. */
+int tunnels_route(struct daemon *d, const struct tunnels_made *m, struct error *e);
+
+/* In force from now on. */
+void tunnels_use(struct daemon *d);
+
+/* A packet from the TUN that is not for the relay. */
+void sockets_native(struct daemon *d, const void *pkt, size_t len, struct relay_time now);
 
 /* ---- upkeep.c --------------------------------------------------------------------------------- */
 

@@ -7,17 +7,16 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <unistd.h>
 
-#include "core/icmp6.h"
 #include "daemon-impl.h"
 #include "io/privileges.h"
 #include "io/tun.h"
+#include "navalis/icmp6.h"
 
 #define TICK_MS 50
 #define SLICE_MS 2   /* of housekeeping at a stretch, and of packets before it goes on */
 
-static void count(struct daemon *d, enum reason reason, size_t bytes)
+void daemon_count(struct daemon *d, enum reason reason, size_t bytes)
 {
 	d->page->count[reason].packets++;
 	d->page->count[reason].bytes += bytes;
@@ -32,9 +31,9 @@ static void send_unreachable(struct daemon *d, const void *pkt, size_t len)
 
 	if (addr6_kind(&d->host.source) == ADDR6_UNSPECIFIED)
 		return;
-	n = icmp6_address_unreachable(buf, sizeof(buf), &d->host.source, pkt, len);
+	n = icmp6_error(buf, sizeof(buf), &d->host.source, ICMP6_DST_UNREACH, 3, 0, pkt, len);
 	if (n > 0 && write(d->tun, buf, (size_t)n) == n)
-		count(d, R_UNREACHABLE_SENT, (size_t)n);
+		daemon_count(d, R_UNREACHABLE_SENT, (size_t)n);
 }
 
 /* Returns whether the packet, if one was to be sent, has been taken. */
@@ -45,10 +44,10 @@ static bool perform(struct daemon *d, const struct relay_out *out)
 	/* the direct one first: our own NAT has to be open when the other one is answered */
 	if ((out->act & RELAY_DIRECT) &&
 	    !udp_send(d->udp, out->direct_to, out->bubble, sizeof(out->bubble)))
-		count(d, R_BUBBLE_SENT, sizeof(out->bubble));
+		daemon_count(d, R_BUBBLE_SENT, sizeof(out->bubble));
 	if ((out->act & RELAY_BUBBLE) &&
 	    !udp_send(d->udp, out->bubble_to, out->bubble, sizeof(out->bubble)))
-		count(d, R_BUBBLE_SENT, sizeof(out->bubble));
+		daemon_count(d, R_BUBBLE_SENT, sizeof(out->bubble));
 	if (out->act & RELAY_UNREACHABLE)
 		send_unreachable(d, out->pkt, out->len);
 	if (out->act & RELAY_SEND)
@@ -58,14 +57,14 @@ static bool perform(struct daemon *d, const struct relay_out *out)
 	if (((out->act & RELAY_KEPT_SEND) && !udp_send(d->udp, out->to, out->kept, out->kept_len)) ||
 	    ((out->act & RELAY_KEPT_WRITE) &&
 	     write(d->tun, out->kept, out->kept_len) == (ssize_t)out->kept_len))
-		count(d, R_DEQUEUED, out->kept_len);
+		daemon_count(d, R_DEQUEUED, out->kept_len);
 	return sent;
 }
 
 /* The verdict on a packet that came in with len bytes. */
 static void conclude(struct daemon *d, const struct relay_out *out, size_t len)
 {
-	count(d, perform(d, out) ? out->reason : R_SEND_ERROR, len);
+	daemon_count(d, perform(d, out) ? out->reason : R_SEND_ERROR, len);
 }
 
 /* What goes to clients goes in one system call for all: 900 ns less a packet, of 6000. */
@@ -87,6 +86,10 @@ static int on_tun(sd_event_source *s, int fd, uint32_t revents, void *data)
 		d->page->rx_tun.packets++;
 		d->page->rx_tun.bytes += (__u64)n;
 		relay_from_native(d->relay, d->packet[i], (size_t)n, now, &out);
+		if (out.reason == R_NOT_OURS) {
+			sockets_native(d, d->packet[i], (size_t)n, now);
+			continue;
+		}
 		if (out.act != RELAY_SEND) {
 			conclude(d, &out, (size_t)n);
 			continue;
@@ -94,9 +97,10 @@ static int on_tun(sd_event_source *s, int fd, uint32_t revents, void *data)
 		batch[sent] = (struct sending){ .to = out.to, .payload = out.pkt, .len = out.len };
 		came[sent++] = (size_t)n;
 	}
-	udp_send_batch(d->udp, batch, sent);
+	if (sent)
+		udp_send_batch(d->udp, batch, sent);
 	for (int i = 0; i < sent; i++)
-		count(d, batch[i].err ? R_SEND_ERROR : R_ENCAP, came[i]);
+		daemon_count(d, batch[i].err ? R_SEND_ERROR : R_ENCAP, came[i]);
 	return 0;
 }
 
@@ -110,7 +114,7 @@ static void drain_errors(struct daemon *d, struct relay_time now)
 			continue;
 		relay_icmp4(d->relay, err.to, err.quote, err.len, now, &out);
 		perform(d, &out);
-		count(d, out.reason, err.len);
+		daemon_count(d, out.reason, err.len);
 	}
 }
 
@@ -144,7 +148,7 @@ static int on_udp(sd_event_source *s, int fd, uint32_t revents, void *data)
 	}
 	ring_write(d->ring, d->tun, batch, sent);
 	for (int i = 0; i < sent; i++)
-		count(d, batch[i].err ? R_SEND_ERROR : R_DECAP, came[i]);
+		daemon_count(d, batch[i].err ? R_SEND_ERROR : R_DECAP, came[i]);
 	lost = udp_overflows(d->udp);
 	d->page->count[R_SOCKET_OVERFLOW].packets += lost;
 	return 0;
@@ -164,11 +168,11 @@ static bool housekeep(struct daemon *d)
 	bool more;
 
 	do {
-		more = relay_next(d->relay, now, &out);
+		more = d->udp && relay_next(d->relay, now, &out);
 		if (more) {
 			perform(d, &out);
 			if (out.reason != R_NONE)
-				count(d, out.reason, out.len);
+				daemon_count(d, out.reason, out.len);
 		}
 		more |= orders_next(d);
 	} while (more && now_ns() < end);
@@ -245,6 +249,15 @@ int daemon_check(const struct config *c, struct error *e)
 	return err;
 }
 
+int daemon_check_tunnels(const struct config *c, const struct nav_config *policy,
+			 const struct nav_own *own, struct error *e)
+{
+	char sentence[CONFIG_SENTENCE];
+	int line;
+
+	return config_conflict(c, policy, own, sentence, &line) ? error_set(e, -EINVAL, "%s", sentence) : 0;
+}
+
 struct relay_settings daemon_settings(const struct config *c)
 {
 	return (struct relay_settings){
@@ -278,7 +291,13 @@ static int new_relay(struct daemon *d, struct error *e)
 	if (!err)
 		err = relay_new(&d->policy, &d->host, &d->table, &d->cookies, &remap, &settings, seed,
 				now_of(d), &d->relay);
-	return err ? error_set(e, err, "out of memory for %u clients", c->max_clients) : 0;
+	if (!err)
+		err = transit_new(&d->policy, &d->host, seed, &d->transit);
+	if (err)
+		return error_set(e, err, "out of memory for %u clients", c->max_clients);
+	transit_set(d->transit, c->unreachables, c->bubbles_per_client);
+	tunnels_use(d);
+	return 0;
 }
 
 static void open_page(struct daemon *d)
@@ -329,8 +348,10 @@ static int add_sources(struct daemon *d, struct error *e)
 		err = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
 	if (err >= 0)
 		err = sd_event_add_io(d->event, NULL, d->tun, EPOLLIN, on_tun, d);
-	if (err >= 0)
+	if (err >= 0 && d->udp)
 		err = sd_event_add_io(d->event, NULL, udp_fd(d->udp), EPOLLIN, on_udp, d);
+	if (err >= 0)
+		err = sockets_listen(d);
 	if (err >= 0)
 		err = sd_event_add_io(d->event, NULL, netlink_fd(d->netlink), EPOLLIN, on_netlink, d);
 	if (err >= 0)
@@ -344,21 +365,21 @@ static int add_sources(struct daemon *d, struct error *e)
 	return err < 0 ? error_set(e, err, "event loop: %s", strerror(-err)) : 0;
 }
 
-/* The TUN, the socket and all that is gone with the process. */
+/* The TUN, the sockets and all that is gone with the process. */
 static int set_up(struct daemon *d, struct error *e)
 {
 	const struct config *c = d->config;
 	struct error warning = { "" };
-	int err = udp_new(c->service, &d->udp, &warning, e);
+	int err = d->policy.service.addr ? udp_new(d->policy.service, &d->udp, &warning, e) : 0;
 
 	daemon_log_warning(&warning);
+	if (!err)
+		err = sockets_open(d, e);
 	if (!err)
 		err = d->tun = tun_open(c->tun, e);
 	if (err > 0)
 		err = netlink_new(&d->netlink, e);
 	d->ring = ring_new();
-	if (!err)
-		err = netlink_tun_up(d->netlink, c->tun, e);
 	if (err)
 		return err;
 	datapath_get_cookies(d->datapath, &d->cookies);
@@ -367,13 +388,15 @@ static int set_up(struct daemon *d, struct error *e)
 	if (err)
 		return error_set(e, err, "this host's addresses cannot be read: %s", strerror(-err));
 	datapath_set_own(d->datapath, &d->host.own);
-	err = new_relay(d, e);
+	err = daemon_check_tunnels(c, &d->policy, &d->host.own, e);
+	if (!err)
+		err = new_relay(d, e);
 	if (!err)
 		err = add_sources(d, e);
 	if (!err)
 		err = control_new(c->instance, d->event, orders_answer, d, &d->control, e);
 	if (!err) /* before the NICs: somebody else may have it */
-		err = netlink_route(d->netlink, c->tun, e);
+		err = tunnels_route(d, &d->made, e);
 	return err;
 }
 
@@ -381,7 +404,7 @@ static int set_up(struct daemon *d, struct error *e)
 static int take_over(struct daemon *d, struct error *e)
 {
 	struct error warning = { "" };
-	int made = netlink_blackhole(d->netlink, e), err = made < 0 ? made : 0;
+	int err = tunroute_blackholes(d->netlink, d->made.route, d->made.n_routes, e);
 	bool lasted = tun_lasts(d->tun);
 
 	if (!err && tun_keep(d->tun, true))
@@ -389,8 +412,10 @@ static int take_over(struct daemon *d, struct error *e)
 	if (!err)
 		err = datapath_attach(d->datapath, d->config, &d->policy, &warning, e);
 	daemon_log_warning(&warning);
-	if (err && made > 0)
-		netlink_blackhole_undo(d->netlink);
+	if (!err)
+		tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
+	else
+		tunroute_undo(d->netlink, d->made.route, d->made.n_routes);
 	if (err && !lasted)
 		tun_keep(d->tun, false);
 	return err;
@@ -420,6 +445,8 @@ int daemon_new(const struct config_source *from, struct config *c, struct daemon
 	err = config_policy(c, &d->meta->clock, &d->policy);
 	if (err)
 		error_set(e, err, "too many refused prefixes");
+	else if ((err = tunnels_make(c, &d->policy, &d->made)))
+		error_set(e, err, "out of memory");
 	if (!err)
 		err = set_up(d, e);
 	if (!err)
@@ -449,9 +476,12 @@ struct daemon *daemon_free(struct daemon *d)
 	sd_event_source_unref(d->tick);
 	sd_event_unref(d->event);
 	relay_free(d->relay);
+	transit_free(d->transit);
+	tunnels_release(&d->made);
 	table_release(&d->table);
 	free(d->host.local6);
 	udp_free(d->udp);
+	sockets_close(d);
 	netlink_free(d->netlink);
 	ring_free(d->ring);
 	if (d->tun >= 0)

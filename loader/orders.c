@@ -68,13 +68,34 @@ static bool same_program(const struct daemon *d, const struct config *c,
 {
 	return !memcmp(policy, &d->policy, sizeof(*policy)) && c->mode == d->config->mode &&
 	       c->n_interfaces == d->config->n_interfaces &&
-	       !memcmp(c->interfaces, d->config->interfaces, sizeof(c->interfaces));
+	       !memcmp(c->interfaces, d->config->interfaces, sizeof(c->interfaces)) &&
+	       c->n_sixin4 == d->config->n_sixin4 &&
+	       !memcmp(c->sixin4, d->config->sixin4, sizeof(c->sixin4));
+}
+
+static int route_tunnels(struct daemon *d, struct tunnels_made *made, struct error *e)
+{
+	int err = tunnels_route(d, made, e);
+
+	return err ? err : tunroute_blackholes(d->netlink, made->route, made->n_routes, e);
+}
+
+/* made becomes what was in force before. */
+static void put_tunnels_in_force(struct daemon *d, struct tunnels_made *made)
+{
+	const struct tunnels_made was = d->made;
+
+	d->made = *made;
+	*made = was;
+	tunnels_use(d);
+	tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
 }
 
 static int try_config(struct daemon *d, struct config *c, struct config_changes *changes,
 		      struct error *e)
 {
 	struct nav_config *policy = calloc(1, sizeof(*policy));
+	struct tunnels_made made = { 0 };
 	struct error warning = { "" };
 	int err = policy ? config_compare(d->config, c, changes) : -ENOMEM;
 
@@ -90,11 +111,24 @@ static int try_config(struct daemon *d, struct config *c, struct config_changes 
 	}
 	if (!err)
 		err = daemon_check(c, e);
+	if (!err)
+		err = daemon_check_tunnels(c, policy, &d->host.own, e);
+	if (!err && (err = tunnels_make(c, policy, &made)))
+		error_set(e, err, "out of memory");
+	if (!err)
+		err = route_tunnels(d, &made, e);
 	if (!err && !same_program(d, c, policy))
 		err = datapath_attach(d->datapath, c, policy, &warning, e);
 	daemon_log_warning(&warning);
-	if (!err)
+	if (!err) {
 		d->policy = *policy;
+		put_tunnels_in_force(d, &made);
+	} else if (made.route) {
+		tunroute_undo(d->netlink, made.route, made.n_routes);
+		tunnels_route(d, &d->made, &(struct error){ "" });
+		tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
+	}
+	tunnels_release(&made);
 	free(policy);
 	return err;
 }
@@ -125,6 +159,7 @@ static void put_in_force(struct daemon *d, struct config *c)
 	d->config = c;
 	log_set_level(c->log_level);
 	relay_set(d->relay, &settings);
+	transit_set(d->transit, c->unreachables, c->bubbles_per_client);
 	upkeep_look(d);
 	d->page->laboratory = c->laboratory;
 	d->page->loaded_ns = now_ns();

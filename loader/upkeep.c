@@ -16,7 +16,7 @@ static void look_at_service(struct daemon *d)
 	const bool here = d->host.has_service;
 	const __u8 *a = (const __u8 *)&d->policy.service.addr;
 
-	if (here == !d->page->service_gone)
+	if (!d->policy.service.addr || here == !d->page->service_gone)
 		return;
 	d->page->service_gone = !here;
 	if (here)
@@ -165,6 +165,7 @@ static void each_second(struct daemon *d, struct relay_time now)
 
 	upkeep_cookies(d, now.units);
 	upkeep_regions(d);
+	transit_sweep(d->transit, 32, now);
 	log_tick();
 	d->page->remapped = g.remapped;
 	d->page->clients = d->table.n;

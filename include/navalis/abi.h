@@ -254,8 +254,8 @@ struct nav_daemon {
 	__u32 life;         /* coarse units */
 	struct endpoint4 service;
 
-	/* counters of the slow path: packets read from TUN and socket, and the reasons */
-	struct nav_count rx_tun, rx_udp;
+	/* counters of the slow path: packets read from TUN and sockets, and the reasons */
+	struct nav_count rx_tun, rx_udp, rx_proto41;
 	struct nav_count count[R_MAX];
 };
 

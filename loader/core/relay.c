@@ -19,6 +19,7 @@ struct relay {
 	const struct host *host;
 	struct table *table;
 	const struct cookie_keys *keys;
+	const struct sixin4_table *in4;
 	struct remaps remaps;
 
 	struct peers *peers;
@@ -113,6 +114,11 @@ void relay_set(struct relay *r, const struct relay_settings *set)
 	limiter_set(r->per_server, set->bubbles_per_server);
 	limiter_set(r->unreachable, set->unreachables_per_second);
 	r->behind_nat = set->behind_nat;
+}
+
+void relay_set_sixin4(struct relay *r, const struct sixin4_table *in4)
+{
+	r->in4 = in4;
 }
 
 struct relay *relay_free(struct relay *r)
@@ -318,13 +324,16 @@ void relay_from_native(struct relay *r, const void *pkt, size_t len, struct rela
 	struct proven p;
 
 	*out = (struct relay_out){ .reason = R_NOT_OURS };
-	if (!ip6 || ip6->version != 6 || !teredo_is(&ip6->daddr))
+	if (!ip6 || ip6->version != 6 || !teredo_is(&ip6->daddr) || !r->policy->service.addr)
 		return;
 	if (cur_left(&c) < HOST16(ip6->payload_len)) {
 		refuse(out, R_NATIVE_LENGTH);
 		return;
 	}
 	out->reason = policy_native_src(r->policy, &r->host->own, &ip6->saddr);
+	if (out->reason == R_NONE)
+		out->reason = tunnels_native(&r->policy->tunnels, TUNNEL_TEREDO, &ip6->saddr,
+					     sixin4_behind(r->in4, &ip6->saddr));
 	if (out->reason != R_NONE)
 		return;
 	len = sizeof(*ip6) + HOST16(ip6->payload_len);
@@ -546,11 +555,17 @@ static bool has_routing_0(const struct ipv6hdr *ip6)
 /* Where a client's packet may go, beside what the XDP program decides. */
 static enum reason native_dst(const struct relay *r, const struct ipv6hdr *ip6)
 {
+	enum reason reason;
+
 	if (has_routing_0(ip6))
 		return R_INNER_ROUTING;
 	if (!r->policy->local_services && host_has6(r->host, &ip6->daddr))
 		return R_DST_LOCAL;
-	return policy_native_dst(r->policy, &r->host->own, &ip6->daddr);
+	reason = policy_native_dst(r->policy, &r->host->own, &ip6->daddr);
+	if (reason != R_NONE)
+		return reason;
+	return tunnels_cross(&r->policy->tunnels, TUNNEL_TEREDO, 0, &ip6->daddr,
+			     sixin4_behind(r->in4, &ip6->daddr));
 }
 
 void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 from, __u8 tos,

@@ -9,6 +9,7 @@
 #include "core/host.h"
 #include "core/peers.h"
 #include "core/remapped.h"
+#include "core/sixin4.h"
 #include "core/table.h"
 #include "navalis/policy.h"
 
@@ -62,7 +63,10 @@ struct relay *relay_free(struct relay *r);
 /* Other settings from now on, but for the fixed ones. */
 void relay_set(struct relay *r, const struct relay_settings *settings);
 
-/* An IPv6 packet from the TUN. */
+/* The tunnels of 6in4 from now on, that no packet of a client goes into unasked; NULL: none. */
+void relay_set_sixin4(struct relay *r, const struct sixin4_table *in4);
+
+/* An IPv6 packet from the TUN. R_NOT_OURS: not to a Teredo client. */
 void relay_from_native(struct relay *r, const void *pkt, size_t len, struct relay_time now,
 		       struct relay_out *out);
 

@@ -126,7 +126,7 @@ static int no_queue(struct netlink *nl, __u32 ifindex)
 	return err == -EOPNOTSUPP ? 0 : err; /* a kernel without queueing disciplines */
 }
 
-int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e)
+int netlink_tun_up(struct netlink *nl, const char *tun, __u32 mtu, struct error *e)
 {
 	char buf[NETLINK_BUFFER];
 	struct nlmsghdr *h = netlink_message(nl, buf, RTM_NEWLINK, NLM_F_ACK);
@@ -136,7 +136,7 @@ int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e)
 
 	ifi->ifi_index = (int)if_nametoindex(tun);
 	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
-	mnl_attr_put_u32(h, IFLA_MTU, TEREDO_MTU);
+	mnl_attr_put_u32(h, IFLA_MTU, mtu);
 	/* without it the kernel would solicit routers and report groups through the TUN */
 	spec = mnl_attr_nest_start(h, IFLA_AF_SPEC);
 	inet6 = mnl_attr_nest_start(h, AF_INET6);
@@ -149,91 +149,6 @@ int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e)
 	if (err)
 		return error_set(e, err, "TUN device %s cannot be set up: %s", tun, strerror(-err));
 	return 0;
-}
-
-static const struct in6_addr teredo_prefix = { .s6_addr32 = { BE32(TEREDO_PREFIX) } };
-/*
- * All clients are behind one next hop, which nobody need be: without it each of them is a neighbour of
- * the host's, in a table that has room for a thousand. With 20,000 clients that costs 900 ns a packet.
- */
-static const struct in6_addr next_hop = { .s6_addr32 = { BE32(0xfe800000), 0, 0, BE32(1) } };
-
-static int route(struct netlink *nl, __u16 todo, __u8 type, __u32 ifindex, __u32 metric)
-{
-	char buf[NETLINK_BUFFER];
-	__u16 flags = todo == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_EXCL : 0;
-	struct nlmsghdr *h = netlink_message(nl, buf, todo, NLM_F_ACK | flags);
-	struct rtmsg *rt = mnl_nlmsg_put_extra_header(h, sizeof(*rt));
-
-	*rt = (struct rtmsg){ .rtm_family = AF_INET6, .rtm_dst_len = 32, .rtm_table = RT_TABLE_MAIN,
-			      .rtm_protocol = NAV_RTPROT, .rtm_type = type };
-	mnl_attr_put(h, RTA_DST, sizeof(teredo_prefix), &teredo_prefix);
-	mnl_attr_put_u32(h, RTA_PRIORITY, metric);
-	if (ifindex) {
-		mnl_attr_put_u32(h, RTA_OIF, ifindex);
-		mnl_attr_put(h, RTA_GATEWAY, sizeof(next_hop), &next_hop);
-	}
-	return netlink_talk(nl, h, NULL, NULL);
-}
-
-/* Where 2001::/32 with our metric leads. */
-static int on_holder(const struct nlmsghdr *h, void *data)
-{
-	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
-	const struct nlattr *a;
-	bool prefix = false, metric = false;
-	__u32 oif = 0, *holder = data;
-
-	mnl_attr_for_each(a, h, sizeof(*rt)) {
-		switch (mnl_attr_get_type(a)) {
-		case RTA_DST:
-			prefix = in6_equal(mnl_attr_get_payload(a), &teredo_prefix);
-			break;
-		case RTA_PRIORITY:
-			metric = mnl_attr_get_u32(a) == NAV_ROUTE_METRIC;
-			break;
-		case RTA_OIF:
-			oif = mnl_attr_get_u32(a);
-			break;
-		}
-	}
-	if (rt->rtm_dst_len == 32 && rt->rtm_table == RT_TABLE_MAIN && prefix && metric)
-		*holder = oif;
-	return MNL_CB_OK;
-}
-
-int netlink_blackhole(struct netlink *nl, struct error *e)
-{
-	int err = route(nl, RTM_NEWROUTE, RTN_BLACKHOLE, 0, NAV_BLACKHOLE_METRIC);
-
-	if (!err || err == -EEXIST)
-		return !err;
-	return error_set(e, err, "route blackhole 2001::/32: %s", strerror(-err));
-}
-
-void netlink_blackhole_undo(struct netlink *nl)
-{
-	route(nl, RTM_DELROUTE, RTN_BLACKHOLE, 0, NAV_BLACKHOLE_METRIC);
-}
-
-/* A stranger's route is not replaced: another relay would starve without a word. */
-int netlink_route(struct netlink *nl, const char *tun, struct error *e)
-{
-	__u32 ifindex = if_nametoindex(tun), holder = 0;
-	char name[IF_NAMESIZE] = "?";
-	int err = route(nl, RTM_NEWROUTE, RTN_UNICAST, ifindex, NAV_ROUTE_METRIC);
-
-	if (!err)
-		return 0;
-	if (err != -EEXIST)
-		return error_set(e, err, "route 2001::/32 to %s: %s (is IPv6 switched off?)", tun,
-				 strerror(-err));
-	netlink_dump(nl, RTM_GETROUTE, AF_INET6, on_holder, &holder);
-	if (holder == ifindex)
-		return 0;
-	if_indextoname(holder, name);
-	return error_set(e, err, "2001::/32 leads to %s already: stop the relay that it belongs to, or "
-			 "ip -6 route del 2001::/32 dev %s metric %u", name, name, NAV_ROUTE_METRIC);
 }
 
 /* What the kernel delivers to this host itself; an address brings some along. */

@@ -27,18 +27,8 @@ int netlink_drain(struct netlink *nl);
  */
 bool netlink_gateways_due(const struct netlink *nl);
 
-/* MTU 1280, no addresses of its own, up. */
-int netlink_tun_up(struct netlink *nl, const char *tun, struct error *e);
-
-/* 2001::/32 to the TUN; it goes with a TUN that does not last. -EEXIST: it is somebody else's. */
-int netlink_route(struct netlink *nl, const char *tun, struct error *e);
-
-/*
- * 2001::/32 to nowhere, behind the other route: nothing leaks to a default route when that is gone.
- * 1: made, 0: it was there.
- */
-int netlink_blackhole(struct netlink *nl, struct error *e);
-void netlink_blackhole_undo(struct netlink *nl);
+/* With this MTU, no addresses of its own, up. */
+int netlink_tun_up(struct netlink *nl, const char *tun, __u32 mtu, struct error *e);
 
 /* Fills in all of it anew; its old list is freed. 0, or negative errno: it is as it was. */
 int netlink_host(struct netlink *nl, __be32 service, struct host *host);

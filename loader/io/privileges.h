@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the daemon may do after its start: three capabilities, and nothing to be gained by exec. */
+/* What the daemon may do after its start: capabilities that it needs, and nothing to be gained by exec. */
 #ifndef NAVALISD_PRIVILEGES_H
 #define NAVALISD_PRIVILEGES_H
 
@@ -8,7 +8,7 @@
 /* Checks for CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; says which are missing. */
 int privileges_check(struct error *e);
 
-/* Drops all others. */
+/* Drops all others, CAP_NET_RAW too. */
 int privileges_drop(bool keep_admin, struct error *e);
 
 #endif

@@ -278,7 +278,9 @@ class Lab:
         relay.run("ip -6 route add default via 2a00:1::2")
         native.run("ip -6 route add local %s dev lo" % NATIVE_NET)
         native.sysctl("net.ipv6.ip_nonlocal_bind=1")
-        if self.wants_server:
+        if callable(self.wants_server):  # one of ours: started by the test, for the clients to qualify with
+            self.wants_server(self)
+        elif self.wants_server:
             self._miredo_server()
         for i, nat in enumerate(self.wanted, 1):
             self.clients.append(self._client(i, nat))
@@ -355,14 +357,17 @@ class Lab:
 class Navalis:
     """Our relay in the laboratory."""
 
-    def __init__(self, lab, mode="native", extra="", instance=None, start=True, interfaces=None):
-        self.lab, self.mode = lab, mode
+    def __init__(self, lab, mode="native", extra="", instance=None, start=True, interfaces=None, ns=None):
+        """ns: one that is not the relay's; no Teredo relay runs there, but what extra says."""
+        self.lab, self.mode, self.ns = lab, mode, ns or lab.relay
         self.instance = instance or "nv%d" % os.getpid()
         self.process, self.wrap, self.args = None, [], []  # wrap: a command that starts it
-        self.conf = os.path.join(lab.dir, "navalis.conf")
+        self.name = "navalisd" if ns is None else ns.name
+        self.conf = os.path.join(lab.dir, "navalis.conf" if ns is None else ns.name + ".conf")
+        teredo = "" if ns else "[teredo]\nservice = %s:%d\n" % lab.service
         with open(self.conf, "w") as f:
-            f.write("[navalis]\ninstance = %s\ninterfaces = %s\nmode = %s\n[teredo]\nservice = %s:%d\n%s\n" %
-                    (self.instance, interfaces or lab.interfaces, mode, *lab.service, extra))
+            f.write("[navalis]\ninstance = %s\ninterfaces = %s\nmode = %s\n%s%s\n" %
+                    (self.instance, interfaces or lab.interfaces, mode, teredo, extra))
         if start:
             self.start()
 
@@ -382,12 +387,12 @@ class Navalis:
             os.chmod(path, 0o777)
             notify.settimeout(0.1)
             self.process = self.lab.start(
-                self.lab.relay, [*self.wrap, "env", "NOTIFY_SOCKET=" + path,
-                                 program or BUILD + "/navalisd", "--config", self.conf, *self.args], "navalisd")
+                self.ns, [*self.wrap, "env", "NOTIFY_SOCKET=" + path,
+                                 program or BUILD + "/navalisd", "--config", self.conf, *self.args], self.name)
 
             def ready():
                 if self.process.poll() is not None:
-                    raise RuntimeError("navalisd: " + self.lab.log("navalisd"))
+                    raise RuntimeError("navalisd: " + self.lab.log(self.name))
                 with contextlib.suppress(TimeoutError):
                     return b"READY=1" in notify.recv(4096)
             wait_for("navalisd is ready", ready, 10)
@@ -398,7 +403,7 @@ class Navalis:
             self.process = None
 
     def ctl(self, *args, check=True):
-        return self.lab.relay.run([BUILD + "/navalisctl", "--instance", self.instance, *args],
+        return self.ns.run([BUILD + "/navalisctl", "--instance", self.instance, *args],
                                   check=check)
 
     def json(self, verb, *args):

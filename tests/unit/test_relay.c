@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The relay's protocol without a network: time is an argument, and so is everything else. */
 #include "unit.h"
-#include "core/icmp6.h"
 #include "core/relay.h"
+#include "navalis/icmp6.h"
 
 #define SERVER "8.0.1.1"
 #define CLIENT "8.0.9.9"
@@ -844,17 +844,17 @@ static void rfc4443_2_4_errors_about_errors_are_not_sent(void **st)
 	size_t len = packet(f, in6("2a00:f::7"), client(), 58, 1240);
 
 	f->pkt[40] = 128;
-	assert_int_equal(icmp6_address_unreachable(buf, sizeof(buf), &src, f->pkt, len), 1280);
+	assert_int_equal(icmp6_error(buf, sizeof(buf), &src, 1, 3, 0, f->pkt, len), 1280);
 	assert_int_equal(buf[40], 1);
 	assert_int_equal(buf[41], 3);
 	assert_memory_equal(buf + 48, f->pkt, 1232);
 	assert_memory_equal(buf + 8, &src, 16);
 	f->pkt[40] = 1;
-	assert_int_equal(icmp6_address_unreachable(buf, sizeof(buf), &src, f->pkt, len), 0);
+	assert_int_equal(icmp6_error(buf, sizeof(buf), &src, 1, 3, 0, f->pkt, len), 0);
 	f->pkt[40] = 137;
-	assert_int_equal(icmp6_address_unreachable(buf, sizeof(buf), &src, f->pkt, len), 0);
+	assert_int_equal(icmp6_error(buf, sizeof(buf), &src, 1, 3, 0, f->pkt, len), 0);
 	len = packet(f, in6("ff02::1"), client(), 17, 20);
-	assert_int_equal(icmp6_address_unreachable(buf, sizeof(buf), &src, f->pkt, len), 0);
+	assert_int_equal(icmp6_error(buf, sizeof(buf), &src, 1, 3, 0, f->pkt, len), 0);
 }
 
 static void a_changed_policy_drops_whom_it_refuses(void **st)

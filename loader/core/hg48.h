@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The endpoints that the gateway of HG48 knows. Memory is fixed at the start: one has its place in
+ * a few slots, of those that are forgotten the first.
+ */
+#ifndef NAVALISD_HG48_H
+#define NAVALISD_HG48_H
+
+#include "navalis/hg48.h"
+
+struct hg48_table;
+
+/* seed: random. 0 or -ENOMEM. */
+int hg48_table_new(__u32 max_peers, __u64 seed, struct hg48_table **ret);
+struct hg48_table *hg48_table_free(struct hg48_table *t);
+
+/* NULL: it is not known. */
+struct hg48_peer *hg48_table_find(struct hg48_table *t, struct endpoint4 at);
+
+/*
+ * The same; one that is not known becomes so, for a packet from this native /64 (source; 0: for one
+ * that came from the endpoint itself, which no budget is asked for). NULL with the reason if not.
+ */
+struct hg48_peer *hg48_table_add(struct hg48_table *t, const struct hg48_config *cfg,
+				 struct endpoint4 at, __u64 source, __u64 now, enum reason *why);
+
+/* Forgets those of one of so many parts whose time is over; the next part with the next call. */
+void hg48_table_sweep(struct hg48_table *t, const struct hg48_config *cfg, __u32 parts, __u64 now);
+
+#endif

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The sockets of the mechanisms beside the Teredo relay, and doing what transit.h says. */
+#include <stdlib.h>
+
+#include "daemon-impl.h"
+
+static void count_in(struct nav_count *c, size_t bytes)
+{
+	c->packets++;
+	c->bytes += bytes;
+}
+
+static bool send_out(struct daemon *d, const struct transit_out *out)
+{
+	switch (out->act) {
+	case TRANSIT_WRITE:
+		return write(d->tun, out->pkt, out->len) == (ssize_t)out->len;
+	case TRANSIT_SEND:
+		if (out->port == PORT_PROTO41)
+			return !proto41_send(d->proto41, out->link, &out->to, out->pkt, out->len);
+		return !udp_send(d->port[out->port].udp, out->to.dst, out->pkt, out->len);
+	case TRANSIT_NOTHING:
+		break;
+	}
+	return true;
+}
+
+static bool perform(struct daemon *d, const struct transit_out *out)
+{
+	const bool sent = send_out(d, out);
+
+	if (sent && out->unreachable)
+		daemon_count(d, R_UNREACHABLE_SENT, out->len);
+	return sent || out->error;
+}
+
+/* The verdict on a packet that came in with len bytes. */
+static void conclude(struct daemon *d, const struct transit_out *out, size_t len)
+{
+	daemon_count(d, perform(d, out) ? out->reason : R_SEND_ERROR, len);
+}
+
+void sockets_native(struct daemon *d, const void *pkt, size_t len, struct relay_time now)
+{
+	struct transit_out out;
+
+	transit_from_native(d->transit, pkt, len, now, &out);
+	conclude(d, &out, len);
+}
+
+static void drain_errors(struct daemon *d, struct relay_time now)
+{
+	struct proto41_error err;
+	struct transit_out out;
+
+	for (int i = 0; i < PROTO41_BATCH && proto41_error(d->proto41, &err); i++) {
+		if (err.type != 3) /* destination unreachable */
+			continue;
+		transit_icmp4(d->transit, err.quote, err.len, err.mtu, now, &out);
+		perform(d, &out);
+		daemon_count(d, out.reason, err.len);
+	}
+}
+
+static int on_proto41(sd_event_source *s, int fd, uint32_t revents, void *data)
+{
+	struct daemon *d = data;
+	struct relay_time now = now_of(d);
+	struct proto41_packet *packet;
+	struct transit_out out;
+	int n;
+
+	(void)s, (void)fd;
+	if (revents & EPOLLERR)
+		drain_errors(d, now);
+	n = proto41_receive(d->proto41, &packet);
+	for (int i = 0; i < n; i++) {
+		count_in(&d->page->rx_proto41, packet[i].len);
+		transit_from_proto41(d->transit, packet[i].ip, packet[i].len, now, &out);
+		conclude(d, &out, packet[i].len);
+	}
+	d->page->count[R_SOCKET_OVERFLOW].packets += proto41_overflows(d->proto41);
+	return 0;
+}
+
+/* What hosts say of datagrams that did not reach them is of no use: there is no state to forget. */
+static void forget_errors(struct udp *udp)
+{
+	struct udp_error err;
+
+	for (int i = 0; i < UDP_BATCH && udp_error(udp, &err); i++)
+		;
+}
+
+static int on_port(sd_event_source *s, int fd, uint32_t revents, void *data)
+{
+	struct port_socket *port = data;
+	struct daemon *d = port->daemon;
+	struct relay_time now = now_of(d);
+	struct datagram *gram;
+	struct transit_out out;
+	int n;
+
+	(void)s, (void)fd;
+	if (revents & EPOLLERR)
+		forget_errors(port->udp);
+	n = udp_receive(port->udp, &gram);
+	for (int i = 0; i < n; i++) {
+		count_in(&d->page->rx_udp, gram[i].len);
+		transit_from_udp(d->transit, (enum port)(port - d->port), gram[i].payload, gram[i].len,
+				 gram[i].from, gram[i].tos, now, &out);
+		conclude(d, &out, gram[i].len);
+	}
+	d->page->count[R_SOCKET_OVERFLOW].packets += udp_overflows(port->udp);
+	return 0;
+}
+
+/* ---- what is made of the configuration --------------------------------------------------------- */
+
+int tunnels_make(const struct config *c, const struct nav_config *policy, struct tunnels_made *ret)
+{
+	struct tunnels_made m = { 0 };
+	int err = c->n_sixin4 ? sixin4_table_new(c->sixin4, c->n_sixin4, &m.in4) : 0;
+
+	if (err)
+		return err;
+	m.route = calloc(TUN_ROUTES(m.in4), sizeof(*m.route));
+	if (!m.route) {
+		tunnels_release(&m);
+		return -ENOMEM;
+	}
+	m.n_routes = transit_routes(policy, m.in4, m.route);
+	*ret = m;
+	return 0;
+}
+
+void tunnels_release(struct tunnels_made *m)
+{
+	sixin4_table_free(m->in4);
+	free(m->route);
+	*m = (struct tunnels_made){ 0 };
+}
+
+/* The TUN lets pass what any tunnel takes; each route says how much that is. */
+static __u32 tun_mtu(const struct tunnels_made *m)
+{
+	__u32 mtu = TEREDO_MTU;
+
+	for (__u32 i = 0; i < m->n_routes; i++)
+		if (m->route[i].mtu > mtu)
+			mtu = m->route[i].mtu;
+	return mtu;
+}
+
+int tunnels_route(struct daemon *d, const struct tunnels_made *m, struct error *e)
+{
+	int err = netlink_tun_up(d->netlink, d->config->tun, tun_mtu(m), e);
+
+	return err ? err : tunroute_make(d->netlink, d->config->tun, m->route, m->n_routes, e);
+}
+
+void tunnels_use(struct daemon *d)
+{
+	transit_set_sixin4(d->transit, d->made.in4);
+	relay_set_sixin4(d->relay, d->made.in4);
+}
+
+/* ---- sockets ----------------------------------------------------------------------------------- */
+
+int sockets_open(struct daemon *d, struct error *e)
+{
+	int err = config_proto41(d->config) ? proto41_new(&d->proto41, e) : 0;
+
+	for (enum port port = 0; port < PORT_MAX && !err; port++) {
+		const struct endpoint4 at = transit_endpoint(&d->policy, port);
+		struct error warning = { "" };
+
+		d->port[port].daemon = d;
+		if (at.addr)
+			err = udp_new(at, &d->port[port].udp, &warning, e);
+		daemon_log_warning(&warning);
+	}
+	return err;
+}
+
+int sockets_listen(struct daemon *d)
+{
+	int err = 0;
+
+	if (d->proto41)
+		err = sd_event_add_io(d->event, NULL, proto41_fd(d->proto41), EPOLLIN, on_proto41, d);
+	for (enum port port = 0; port < PORT_MAX && err >= 0; port++)
+		if (d->port[port].udp)
+			err = sd_event_add_io(d->event, NULL, udp_fd(d->port[port].udp), EPOLLIN, on_port,
+					      &d->port[port]);
+	return err;
+}
+
+void sockets_close(struct daemon *d)
+{
+	proto41_free(d->proto41);
+	for (enum port port = 0; port < PORT_MAX; port++)
+		udp_free(d->port[port].udp);
+}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The native side of a tunnel's tests, and what the relay counts meanwhile."""
+import contextlib
+import os
+import select
+import sys
+import time
+
+from lab import ROOT, wait_for
+
+sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
+from teredo import IPv6, Raw  # noqa: E402
+
+
+def count(relay, reason):
+    return next((r["packets"] for r in relay.json("drops")["reasons"] if r["reason"] == reason), 0)
+
+
+@contextlib.contextmanager
+def counted(relay, reason, n=1):
+    """The reason is counted so many times meanwhile; None: at all."""
+    before = count(relay, reason)
+    yield
+    wait_for(reason, lambda: count(relay, reason) >= before + (n or 1), 3)
+    assert n is None or count(relay, reason) == before + n
+
+
+def native_get(cap, match, seconds=3.0):
+    """The first IPv6 packet that arrives at the native host and fits."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        select.select([cap.sock], [], [], 0.1)
+        for frame in cap.frames():
+            if frame[12:14] == b"\x86\xdd" and match(frame[14:]):
+                return frame[14:]
+    raise TimeoutError("nothing arrived at the native host")
+
+
+def native_send(yard, packet):
+    yard.native.inject("to-relay", yard.relay.mac("v6") + yard.native.mac("to-relay") + b"\x86\xdd" + packet)
+
+
+def data(src, dst):
+    return bytes(IPv6(src=src, dst=dst, nh=253) / Raw(b"12345678"))

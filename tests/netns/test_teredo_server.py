@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Our Teredo server: real miredo clients behind every kind of NAT qualify with it, and our relay punches through it."""
+import os
+import select
+import socket
+import struct
+import sys
+
+import pytest
+
+from counted import hits
+from lab import NATS, ROOT, Lab, Navalis, fresh_native, wait_for
+from native import count, counted
+
+sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
+from sixbed4 import solicitation  # noqa: E402
+from teredo import ICMPv6EchoRequest, IPv6, Raw, UDP, address, v4, v6  # noqa: E402
+
+CONF = "[teredo-server]\nprimary = 8.0.1.1\nsecondary = 8.0.1.2\n"
+
+
+@pytest.fixture(scope="module")
+def yard():
+    def start(lab):
+        lab.ours = Navalis(lab, "off", extra=CONF, instance="nvs%d" % os.getpid(), ns=lab.server)
+    with Lab(NATS, server=start) as lab, lab.ours:
+        with Navalis(lab, "off", instance="nvp%d" % os.getpid()) as lab.our_relay:
+            yield lab
+        hits(lab.ours)
+        slow = lab.ours.json("status")["slow_path"]
+        assert slow["balanced"], slow
+
+
+@pytest.fixture
+def stranger(yard):
+    """A socket on the IPv4 Internet."""
+    with yard.clients[0].ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("8.0.11.1", 0))
+        yield s
+
+
+def get(s, seconds=3.0):
+    if not select.select([s], [], [], seconds)[0]:
+        raise TimeoutError("the server did not answer")
+    return s.recvfrom(65536)
+
+
+def silent(s):
+    return not select.select([s], [], [], 0.3)[0]
+
+
+def origin(endpoint):
+    """RFC 4380 5.1.1."""
+    return b"\0\0" + struct.pack("!H", endpoint[1] ^ 0xFFFF) + bytes(b ^ 0xFF for b in v4(endpoint[0]))
+
+
+@pytest.mark.parametrize("nat", NATS)
+def test_a_real_client_qualifies_and_reaches_native_hosts(yard, nat):
+    c = next(c for c in yard.clients if c.nat == nat)
+    assert c.address.startswith("2001:0:800:101:") or c.address.startswith("2001::800:101:")
+    native = fresh_native()
+    assert c.ns.ping(native, count=2)[1] == 2
+    assert yard.native.ping(c.address, src=fresh_native(), count=2)[1] == 2
+
+
+def test_what_the_server_did_for_it(yard):
+    for reason in ("SOLICITED", "SERVER_RELAYED", "DECAP"):
+        assert count(yard.ours, reason), reason
+
+
+def test_rfc4380_5_3_2_the_cone_bit_asks_for_an_answer_from_the_other_address(yard, stranger):
+    own = stranger.getsockname()
+    for cone, to, wanted in ((0, "8.0.1.1", "8.0.1.1"), (1, "8.0.1.1", "8.0.1.2"), (1, "8.0.1.2", "8.0.1.1"), (0, "8.0.1.2", "8.0.1.2")):
+        src = "fe80::%s:1:2:3" % ("8000" if cone else "0")
+        nonce = os.urandom(8)
+        stranger.sendto(b"\0\1\0\0" + nonce + b"\0" + solicitation(src), (to, 3544))
+        answer, at = get(stranger)
+        assert at == (wanted, 3544)
+        assert answer[:13] == b"\0\1\0\0" + nonce + b"\0" and answer[13:21] == origin(own)
+        ra = answer[21:]
+        assert ra[24:40] == v6(src) and ra[40] == 134 and v6("2001:0:800:101::")[:8] in ra
+
+
+def test_rfc4380_5_3_1_a_bubble_is_sent_on_with_its_origin(yard, stranger):
+    own = stranger.getsockname()
+    with yard.clients[0].ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("8.0.11.1", 0))
+        bubble = bytes(IPv6(src=address("8.0.1.1", *own), dst=address("8.0.1.1", *other.getsockname()), nh=59))
+        stranger.sendto(bubble, ("8.0.1.1", 3544))
+        assert get(other) == (origin(own) + bubble, ("8.0.1.1", 3544))
+
+
+def test_an_echo_to_the_server_itself(yard, stranger):
+    own = address("8.0.1.1", *stranger.getsockname())
+    link = "fe80::8000:f227:f7ff:fefe"
+    stranger.sendto(bytes(IPv6(src=own, dst=link) / ICMPv6EchoRequest(data=b"12345678")), ("8.0.1.1", 3544))
+    answer, _ = get(stranger)
+    assert answer[8:24] == v6(link) and answer[24:40] == v6(own) and answer[40] == 129
+
+
+def test_who_is_refused(yard, stranger):
+    own = address("8.0.1.1", *stranger.getsockname())
+    peer = address("8.0.1.1", "8.0.12.1", 4000)
+    echo = IPv6(src=own, dst=peer) / ICMPv6EchoRequest()
+    for packet, reason in ((IPv6(src=own, dst=peer) / UDP(), "SERVER_KIND"),
+                           (IPv6(src=own, dst=peer) / ICMPv6EchoRequest(data=bytes(81)), "SERVER_SIZE"),
+                           (IPv6(src=peer, dst=own) / ICMPv6EchoRequest(), "SRC_MISMATCH"),
+                           (IPv6(src="2a00::1", dst="2a00::2") / ICMPv6EchoRequest(), "SERVER_NOT_OURS"),
+                           (IPv6(src=own, dst=address("8.0.1.1", "10.0.0.1", 4000)) / ICMPv6EchoRequest(), "CLIENT_REFUSED"),
+                           (IPv6(src=own, dst=address("8.0.1.1", "8.0.1.2", 3544)) / ICMPv6EchoRequest(), "CLIENT_OURS"),
+                           (IPv6(src=own, dst="2a00:2::1") / ICMPv6EchoRequest(), "DST_LOCAL"),
+                           (Raw(b"\0\1\5\0" + bytes(9)), "INDICATION"),
+                           (Raw(bytes(echo)[:47]), "INNER_LENGTH")):
+        with counted(yard.ours, reason):
+            stranger.sendto(bytes(packet), ("8.0.1.1", 3544))
+    assert silent(stranger)
+
+
+def test_advertisements_are_limited_for_each_address(yard, stranger):
+    with counted(yard.ours, "LIMIT_CLIENT", None):
+        for _ in range(60):
+            stranger.sendto(solicitation("fe80::1"), ("8.0.1.1", 3544))
+        n = 0
+        while not silent(stranger):
+            get(stranger)
+            n += 1
+    assert 15 <= n < 30
+    wait_for("clients stay qualified", lambda: all(c.qualified() for c in yard.clients))
