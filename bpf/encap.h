@@ -70,6 +70,12 @@ static __always_inline __u16 *encap_id(__be32 dst)
 	return ids ? &ids->next[RAW32(dst) * (__u32)cfg.seed.k[1] >> (32 - IDENT_BITS)] : NULL;
 }
 
+/* The CPUs count from starts far apart: they do not give one ID twice in a while. */
+static __always_inline __be16 encap_next(__u16 *id)
+{
+	return BE16((*id)++ + bpf_get_smp_processor_id() * 0x9e37);
+}
+
 static __always_inline enum reason encap_decide(struct encap *e, struct frame *f, struct cur c)
 {
 	const __u64 present = f->len - f->l2;
@@ -104,7 +110,8 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	e->checksum = encap_sums(c, ip6);
 	if (!e->checksum && !cfg.checksum_zero)
 		return R_NEEDS_CHECKSUM;
-	hop = nexthop4(f, e->to.addr, IP4_LEN + UDP_LEN + e->len);
+	hop = nexthop4(f, IPPROTO_UDP, 0, e->to.addr, IP4_LEN + UDP_LEN + e->len,
+		       cfg.mtu + IP4_LEN + UDP_LEN);
 	e->id = encap_id(e->to.addr);
 	if (!hop || !e->id || !way_of(&e->way, hop))
 		return R_NO_NEXT_HOP_OUT;
@@ -161,11 +168,7 @@ static __always_inline enum reason encap_rewrite(struct frame *f, const struct e
 	struct cur c;
 	__u64 head;
 
-	if (!frame_trim(f, f->l2 + e->len) ||
-	    bpf_xdp_adjust_head(f->ctx, (int)(f->l2 - IP4_LEN - UDP_LEN - e->way.l2)))
-		return R_NO_ROOM;
-	c = frame_cursor(f);
-	if (!put_ethernet(&c, &e->way, BE16(ETH_P_IP)))
+	if (!frame_change(f, &e->way, 0, e->len, IP4_LEN + UDP_LEN, BE16(ETH_P_IP), &c))
 		return R_NO_ROOM;
 	h = cur_make(&c, sizeof(*h));
 	if (!h)
@@ -173,8 +176,7 @@ static __always_inline enum reason encap_rewrite(struct frame *f, const struct e
 
 	head = load64(&h->ip6) - (1ULL << 56); /* the hop limit is the last of the 8 bytes */
 	h->ip6.hop_limit = (__u8)(head >> 56);
-	/* the CPUs count from starts far apart: they do not give one ID twice in a while */
-	encap_ip4(&h->ip, e, BE16((*e->id)++ + bpf_get_smp_processor_id() * 0x9e37));
+	encap_ip4(&h->ip, e, encap_next(e->id));
 	encap_udp(&h->udp, e, head);
 	f->out = e->way.out;
 	return R_ENCAP;

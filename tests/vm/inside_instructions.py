@@ -164,7 +164,7 @@ def configurations(build, x):
 
 
 def verifier(x, cfg):
-    said = x.ask(op="load", cfg=cfg, buckets=64, remapped=16, attach=[])
+    said = x.ask(op="load", cfg=cfg, buckets=64, remapped=16, tunnels=16, attach=[])
     depths, = [l.split()[2] for l in said["log"].splitlines() if l.startswith("stack depth")]
     return {"processed": int(said["verifier"].split()[1]), "stack": sum(int(n) for n in depths.split("+")),
             "instructions": said["insns"], "bytes": said["jited"]}
