@@ -49,19 +49,7 @@ struct tunnel_packet {
 
 MAP(tunnel_packet, PERCPU_ARRAY, 0, 1, __u32, struct tunnel_packet);
 
-/*
- * Configured tunnels, filled before the program is attached, and their packets. Of the program alone,
- * not pinned: a reload makes new ones. The loader sizes them.
- */
-struct sixin4_prefix {
-	__u32 len;
-	struct in6_addr addr;
-};
-
-struct sixin4_counts {
-	struct nav_count in, out;
-};
-
+/* Configured tunnels and their packets: sized and filled by the loader, not pinned. */
 MAP(sixin4, HASH, 0, 1, struct sixin4_key, struct sixin4_tunnel);
 MAP(sixin4_prefixes, LPM_TRIE, BPF_F_NO_PREALLOC, 1, struct sixin4_prefix, struct sixin4_key);
 MAP(sixin4_counts, PERCPU_HASH, 0, 1, __u32, struct sixin4_counts);
