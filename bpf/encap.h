@@ -6,6 +6,7 @@
 #define NAVALIS_BPF_ENCAP_H
 
 #include <navalis/policy.h>
+#include "crossing.h"
 #include "ethernet.h"
 #include "nexthop.h"
 #include "parse.h"
@@ -96,6 +97,8 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	if (!own_addrs)
 		return R_NO_NEXT_HOP_OUT;
 	r = policy_native_src(&cfg, own_addrs, &ip6->saddr);
+	if (r == R_NONE)
+		r = may_enter(TUNNEL_TEREDO, &ip6->saddr);
 	if (r != R_NONE)
 		return r;
 	if (!(peer_in_table(&peer, dst) || peer_remapped(&peer, dst)) ||

@@ -118,7 +118,7 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 	r = proto41_ask(t, &who, &id);
 	if (r != R_NONE)
 		return r;
-	r = (enum reason)tunnel_cross(who.tunnel, id);
+	r = may_leave(who.tunnel, id, &t->dst);
 	if (r != R_NONE)
 		return r;
 	ecn = policy_ecn(t->tos, t->class);
@@ -203,7 +203,7 @@ static __always_inline enum reason proto41_encap(struct tunnel_packet *t)
 	if (t->len > t->frame_len - t->l2)
 		return R_NATIVE_LENGTH;
 	if (r == R_NONE)
-		r = (enum reason)tunnel_native(to);
+		r = may_enter(to, &t->src);
 	if (r != R_NONE)
 		return r;
 	if (t->len > t->link.mtu)

@@ -11,12 +11,8 @@
 #ifndef NAVALIS_BPF_TUNNEL_H
 #define NAVALIS_BPF_TUNNEL_H
 
-#include <navalis/proto41.h>
-#include <navalis/sixin4.h>
 #include "decap.h"
 #include "encap.h"
-
-#define STEP __attribute__((noinline))
 
 /* Where a packet goes on to. */
 enum onward {
@@ -49,28 +45,6 @@ struct tunnel_packet {
 
 MAP(tunnel_packet, PERCPU_ARRAY, 0, 1, __u32, struct tunnel_packet);
 
-/* Configured tunnels and their packets: sized and filled by the loader, not pinned. */
-MAP(sixin4, HASH, 0, 1, struct sixin4_key, struct sixin4_tunnel);
-MAP(sixin4_prefixes, LPM_TRIE, BPF_F_NO_PREALLOC, 1, struct sixin4_prefix, struct sixin4_key);
-MAP(sixin4_counts, PERCPU_HASH, 0, 1, __u32, struct sixin4_counts);
-
-static __always_inline bool tunnels_any(void)
-{
-	return cfg.sixto4.local || cfg.n_sixrd || cfg.sixin4.n_locals;
-}
-
-/* The tunnel of 6in4 that an address is behind, or NULL. */
-static __always_inline const struct sixin4_tunnel *sixin4_behind(const struct in6_addr *a)
-{
-	struct sixin4_prefix whole = { 128, *a };
-	struct sixin4_key *key;
-
-	if (!cfg.sixin4.n_locals)
-		return NULL;
-	key = bpf_map_lookup_elem(&sixin4_prefixes, &whole);
-	return key ? bpf_map_lookup_elem(&sixin4, key) : NULL;
-}
-
 /* A frame as the steps need it, and a cursor behind its Ethernet header. */
 static __always_inline bool tunnel_frame(struct frame *f, struct cur *c, struct xdp_md *ctx,
 					 const struct tunnel_packet *t)
@@ -101,29 +75,6 @@ static __always_inline void tunnel_link(struct tunnel_packet *t, const volatile 
 	t->link.mtu = l->mtu;
 	t->link.df = l->df;
 	t->link.copy_class = l->copy_class;
-}
-
-/* May what came out of this tunnel go where it wants? */
-STEP int tunnel_cross(__u32 from, __u32 id)
-{
-	const struct tunnel_packet *t = THE_ONLY(tunnel_packet);
-
-	if (!tunnels_any() || !t)
-		return R_NONE;
-	barrier_var(from); /* the verifier sees no bound of an enum */
-	if (from >= TUNNEL_MAX)
-		return R_DST_TUNNEL;
-	return tunnels_cross(&cfg.tunnels, from, id, &t->dst, sixin4_behind(&t->dst));
-}
-
-/* May what came from native IPv6 go into a tunnel of this kind? */
-STEP int tunnel_native(__u32 to)
-{
-	const struct tunnel_packet *t = THE_ONLY(tunnel_packet);
-
-	if (!tunnels_any() || !t)
-		return R_NONE;
-	return tunnels_native(&cfg.tunnels, to & 31, &t->src, sixin4_behind(&t->src));
 }
 
 static __always_inline struct sixin4_counts *tunnel_counts(const struct tunnel_packet *t)

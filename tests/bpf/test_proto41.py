@@ -6,6 +6,8 @@ import struct
 import pytest
 
 from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, TCP, UDP, address, v4
+import test_decap as decap
+import test_encap as encap
 from test_decap import poke
 from test_vlan import AD, Q, tagged
 from xdp import DROP, MACS, PASS, REDIRECT, SERVICE, SIXIN4, SIXRD, SIXTO4, TEREDO, note, sixin4, sixrd, sixto4
@@ -295,6 +297,19 @@ def test_rfc6343_4_5_return_relay_anycast_and_crossing(x):
     x.expect(arrives(dst="2a01::1"), DROP, "DST_NOT_SERVED")
     x.expect(leaves(src="2a01::1"), DROP, "SRC_NOT_SERVED", "v6")
     x.load(**CONFIG)
+
+
+def test_the_relay_s_clients_stay_out_of_tunnels(x):
+    x.load(**CONFIG)
+    x.add(decap.TEREDO)
+    for dst in (to4(FAR), rd(FAR), "2a00:77::1"):
+        x.expect(decap.frame(dst=dst), DROP, "DST_TUNNEL")
+        x.expect(encap.frame(src=dst), *((DROP, "SRC_TUNNEL") if dst != to4(FAR) else (REDIRECT, "ENCAP")), "v6")
+    x.load(**CONFIG, cross=[(TEREDO, SIXRD), (SIXRD, TEREDO)])
+    x.add(decap.TEREDO)
+    x.expect(decap.frame(dst=rd(FAR)), REDIRECT, "DECAP")  # to wherever the route leads: here to the gateway
+    x.expect(encap.frame(src=rd(FAR)), REDIRECT, "ENCAP", "v6")
+    x.expect(decap.frame(dst="2a00:77::1"), DROP, "DST_TUNNEL")
 
 
 def test_what_is_off_is_not_there(x):
