@@ -43,18 +43,26 @@ PURE struct in6_addr in6_of(__u64 first, __u64 last)
 	return a;
 }
 
-/* May what came out of this tunnel go to an address? That in two words, for it may be in a packet. */
-STEP int crossing_out(__u32 from, __u32 id, __u64 first, __u64 last)
-{
-	const struct in6_addr dst = in6_of(first, last);
+/*
+ * May what came out of a tunnel go to an address? That in two words, for it may be in a packet. A
+ * function for each kind: older verifiers lose the bound of a number that is not a constant.
+ */
+#define CROSSING(name, on, kind)                                                                   \
+	STEP int name(__u32 id, __u64 first, __u64 last)                                           \
+	{                                                                                          \
+		const struct in6_addr dst = in6_of(first, last);                                   \
+                                                                                                   \
+		if (!(on))                                                                         \
+			return R_NONE;                                                             \
+		return tunnels_cross(&cfg.tunnels, kind, id, &dst, sixin4_behind(&dst));           \
+	}
 
-	if (!tunnels_any())
-		return R_NONE;
-	barrier_var(from); /* the verifier sees no bound of an enum */
-	if (from >= TUNNEL_MAX)
-		return R_DST_TUNNEL;
-	return tunnels_cross(&cfg.tunnels, from, id, &dst, sixin4_behind(&dst));
-}
+CROSSING(teredo_crosses, tunnels_any(), TUNNEL_TEREDO)
+CROSSING(sixto4_crosses, cfg.sixto4.local, TUNNEL_SIXTO4)
+CROSSING(sixrd_crosses, cfg.n_sixrd, TUNNEL_SIXRD)
+CROSSING(sixin4_crosses, cfg.sixin4.n_locals, TUNNEL_SIXIN4)
+
+#define MAY_LEAVE(kind, id, dst) ((enum reason)kind##_crosses(id, load64(dst), load64((dst)->s6_addr + 8)))
 
 /* May what came from native IPv6, with this source, go into a tunnel of this kind? */
 STEP int crossing_in(__u32 to, __u64 first, __u64 last)
@@ -62,12 +70,6 @@ STEP int crossing_in(__u32 to, __u64 first, __u64 last)
 	const struct in6_addr src = in6_of(first, last);
 
 	return tunnels_any() ? tunnels_native(&cfg.tunnels, to & 31, &src, sixin4_behind(&src)) : R_NONE;
-}
-
-static __always_inline enum reason may_leave(enum tunnel from, __u32 id, const struct in6_addr *dst)
-{
-	return tunnels_any() ? (enum reason)crossing_out(from, id, load64(dst), load64(dst->s6_addr + 8)) :
-			       R_NONE;
 }
 
 static __always_inline enum reason may_enter(enum tunnel to, const struct in6_addr *src)

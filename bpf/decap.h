@@ -113,8 +113,8 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 	if (!own_addrs)
 		return R_NO_NEXT_HOP_IN;
 	r = policy_native_dst(&cfg, own_addrs, &ip6->daddr);
-	if (r == R_NONE)
-		r = may_leave(TUNNEL_TEREDO, 0, &ip6->daddr);
+	if (r == R_NONE && tunnels_any())
+		r = MAY_LEAVE(teredo, 0, &ip6->daddr);
 	if (r != R_NONE)
 		return r;
 	if (ip6->hop_limit <= 1)

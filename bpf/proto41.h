@@ -35,8 +35,18 @@ STEP int sixto4_decap(void)
 			 &t->dst);
 }
 
-/* A packet from one site of the domain to another turns round here (RFC 5969 8). */
 STEP int sixrd_decap(__u32 number)
+{
+	const struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+
+	if (!cfg.n_sixrd || number >= SIXRD_DOMAINS || !t)
+		return R_NOT_OURS;
+	return sixrd_in(&cfg, &cfg.sixrd[number], THE_ONLY(own), t->came.src.addr, t->came.dst.addr,
+			&t->src, &t->dst);
+}
+
+/* A packet from one site of the domain to another turns round here (RFC 5969 8). */
+STEP int sixrd_turns(__u32 number)
 {
 	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
 	const volatile struct sixrd_domain *d;
@@ -45,13 +55,13 @@ STEP int sixrd_decap(__u32 number)
 	if (!cfg.n_sixrd || number >= SIXRD_DOMAINS || !t)
 		return R_NOT_OURS;
 	d = &cfg.sixrd[number];
-	r = sixrd_in(&cfg, d, THE_ONLY(own), t->came.src.addr, t->came.dst.addr, &t->src, &t->dst);
-	if (r != R_NONE || !sixrd_has(d, &t->dst))
-		return r;
+	r = sixrd_turn(d, THE_ONLY(own), &t->dst, &t->to);
+	if (r == R_NOT_OURS)
+		return R_NONE;
 	t->turns = true;
 	t->onward = ONWARD_PROTO41;
 	tunnel_link(t, &d->link);
-	return sixrd_turn(d, THE_ONLY(own), &t->dst, &t->to);
+	return r;
 }
 
 STEP int sixin4_decap(void)
@@ -78,26 +88,31 @@ static __always_inline __u32 sixrd_number(const volatile struct sixrd_domain *d)
 }
 
 /* Of whom is the packet, and what does that one say of it? */
-static __always_inline enum reason proto41_ask(struct tunnel_packet *t, struct demux *who, __u32 *id)
+static __always_inline enum reason proto41_ask(struct tunnel_packet *t)
 {
 	const struct sixin4_key key = { t->came.dst.addr, t->came.src.addr };
 	const struct sixin4_tunnel *found =
 		cfg.sixin4.n_locals ? bpf_map_lookup_elem(&sixin4, &key) : NULL;
+	struct demux who;
 	enum reason r = demux_proto41(found, cfg.sixrd, cfg.n_sixrd, &cfg.sixto4, &cfg.sixin4,
-				      t->came.dst.addr, &t->src, who);
+				      t->came.dst.addr, &t->src, &who);
+	__u32 number;
 
-	*id = 0;
 	if (r != R_NONE)
 		return r;
-	switch (who->tunnel) {
+	switch (who.tunnel) {
 	case TUNNEL_SIXIN4:
-		*id = found ? found->id : 0;
-		return (enum reason)sixin4_decap();
+		r = (enum reason)sixin4_decap();
+		return r == R_NONE ? MAY_LEAVE(sixin4, t->counted - 1, &t->dst) : r;
 	case TUNNEL_SIXRD:
-		*id = sixrd_number(who->domain);
-		return (enum reason)sixrd_decap(*id);
+		number = sixrd_number(who.domain);
+		r = (enum reason)sixrd_decap(number);
+		if (r == R_NONE)
+			r = MAY_LEAVE(sixrd, number, &t->dst);
+		return r == R_NONE ? (enum reason)sixrd_turns(number) : r;
 	default:
-		return (enum reason)sixto4_decap();
+		r = (enum reason)sixto4_decap();
+		return r == R_NONE ? MAY_LEAVE(sixto4, 0, &t->dst) : r;
 	}
 }
 
@@ -105,9 +120,7 @@ static __always_inline enum reason proto41_ask(struct tunnel_packet *t, struct d
 static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct cur c)
 {
 	const struct ipv6hdr *ip6;
-	struct demux who;
 	enum reason r = proto41_payload(&c, t->payload_len, &ip6);
-	__u32 id;
 	int ecn;
 
 	if (r != R_NONE)
@@ -115,10 +128,7 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 	tunnel_inner(t, ip6);
 	t->off = IP4_LEN;
 	t->onward = ONWARD_NATIVE;
-	r = proto41_ask(t, &who, &id);
-	if (r != R_NONE)
-		return r;
-	r = may_leave(who.tunnel, id, &t->dst);
+	r = proto41_ask(t);
 	if (r != R_NONE)
 		return r;
 	ecn = policy_ecn(t->tos, t->class);
