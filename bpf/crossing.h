@@ -17,9 +17,24 @@ MAP(sixin4, HASH, 0, 1, struct sixin4_key, struct sixin4_tunnel);
 MAP(sixin4_prefixes, LPM_TRIE, BPF_F_NO_PREALLOC, 1, struct sixin4_prefix, struct sixin4_key);
 MAP(sixin4_counts, PERCPU_HASH, 0, 1, __u32, struct sixin4_counts);
 
-static __always_inline bool tunnels_any(void)
+static __always_inline bool proto41_any(void)
 {
 	return cfg.sixto4.local || cfg.n_sixrd || cfg.sixin4.n_locals;
+}
+
+static __always_inline bool sixbed4_any(void)
+{
+	return cfg.sixbed4[0].service.addr || cfg.sixbed4[1].service.addr;
+}
+
+static __always_inline bool udp_any(void)
+{
+	return sixbed4_any();
+}
+
+static __always_inline bool tunnels_any(void)
+{
+	return proto41_any() || udp_any();
 }
 
 /* The tunnel of 6in4 that an address is behind, or NULL. */
@@ -58,6 +73,7 @@ PURE struct in6_addr in6_of(__u64 first, __u64 last)
 	}
 
 CROSSING(teredo_crosses, tunnels_any(), TUNNEL_TEREDO)
+CROSSING(sixbed4_crosses, sixbed4_any(), TUNNEL_SIXBED4)
 CROSSING(sixto4_crosses, cfg.sixto4.local, TUNNEL_SIXTO4)
 CROSSING(sixrd_crosses, cfg.n_sixrd, TUNNEL_SIXRD)
 CROSSING(sixin4_crosses, cfg.sixin4.n_locals, TUNNEL_SIXIN4)

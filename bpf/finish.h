@@ -35,7 +35,7 @@ static __always_inline int finish(const struct frame *f, enum reason reason)
 
 	switch (verdict[r].action) {
 	case ACTION_FORWARD:
-		return (int)bpf_redirect(f->out, 0);
+		return f->out ? (int)bpf_redirect(f->out, 0) : XDP_TX;
 	case ACTION_PASS:
 		return XDP_PASS;
 	default:

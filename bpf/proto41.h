@@ -58,9 +58,10 @@ STEP int sixrd_turns(__u32 number)
 	r = sixrd_turn(d, THE_ONLY(own), &t->dst, &t->to);
 	if (r == R_NOT_OURS)
 		return R_NONE;
-	t->turns = true;
-	t->onward = ONWARD_PROTO41;
 	tunnel_link(t, &d->link);
+	t->onward = ONWARD_PROTO41;
+	t->verdict = R_BOUNCED;
+	t->put = IP4_LEN;
 	return r;
 }
 
@@ -128,6 +129,7 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 	tunnel_inner(t, ip6);
 	t->off = IP4_LEN;
 	t->onward = ONWARD_NATIVE;
+	t->verdict = R_DECAP;
 	r = proto41_ask(t);
 	if (r != R_NONE)
 		return r;
@@ -140,7 +142,7 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 		return r;
 	if (t->hop_limit <= 1)
 		return R_HOP_LIMIT_IN;
-	return t->turns && t->len > t->link.mtu ? R_TOO_BIG : R_NONE;
+	return t->onward == ONWARD_PROTO41 && t->len > t->link.mtu ? R_TOO_BIG : R_NONE;
 }
 
 /* ---- out ------------------------------------------------------------------------------------ */
@@ -198,7 +200,8 @@ static __always_inline enum reason proto41_encap(struct tunnel_packet *t)
 	enum reason r;
 
 	t->onward = ONWARD_PROTO41;
-	t->ecn = t->class & 3;
+	t->verdict = R_ENCAP;
+	t->put = IP4_LEN;
 	if (cfg.sixto4.local && sixto4_is(&t->dst)) {
 		to = TUNNEL_SIXTO4;
 		r = (enum reason)sixto4_encap();

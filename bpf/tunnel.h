@@ -11,6 +11,8 @@
 #ifndef NAVALIS_BPF_TUNNEL_H
 #define NAVALIS_BPF_TUNNEL_H
 
+#include <navalis/icmp6.h>
+#include <navalis/teredo-server.h>
 #include "decap.h"
 #include "encap.h"
 
@@ -18,6 +20,8 @@
 enum onward {
 	ONWARD_NATIVE,
 	ONWARD_PROTO41,
+	ONWARD_UDP,
+	ONWARD_ANSWER, /* an advertisement, back to where it was asked for */
 };
 
 struct tunnel_packet {
@@ -31,18 +35,22 @@ struct tunnel_packet {
 	__u8 tos, class, hop_limit, nexthdr;
 
 	/* what is decided */
+	__u32 sixbed4;            /* the listener to ask, plus one; 0: none */
 	enum onward onward;
-	__u32 off;                /* outer bytes that come off */
+	enum reason verdict;      /* when it is sent on so */
+	__u32 off, put;           /* outer bytes that come off, and those that go on */
 	struct outer4 to;         /* the ends of a new outer header */
 	struct tunnel_link link;  /* and how that looks */
 	__u32 counted;            /* the tunnel of 6in4, plus one; 0: none */
 	__u8 ecn;                 /* congestion bits of the IPv6 packet from here on */
-	__u8 turns;               /* comes out of a tunnel and goes back into it */
+	__u8 checksum;            /* of UDP, is to be made from the inner one; else it is sent as 0 */
 	__u16 pad;
 	struct nexthop hop;
 	__u32 out;                /* the NIC */
 };
 
+/* One that is being made: too large for the stack. */
+MAP(advertisements, PERCPU_ARRAY, 0, 1, __u32, struct nd_ra);
 MAP(tunnel_packet, PERCPU_ARRAY, 0, 1, __u32, struct tunnel_packet);
 
 /* A frame as the steps need it, and a cursor behind its Ethernet header. */
@@ -91,6 +99,8 @@ static __always_inline void tunnel_count(struct nav_count *c, __u32 len)
 	c->bytes += len;
 }
 
+#define OUTER_MAX (IP4_LEN + UDP_LEN + TEREDO_AUTH_LEN + TEREDO_ORIGIN_LEN)
+
 /* The next hop of an outer header. */
 STEP int tunnel_hop4(struct xdp_md *ctx)
 {
@@ -101,10 +111,10 @@ STEP int tunnel_hop4(struct xdp_md *ctx)
 
 	if (!tunnels_any() || !t || !tunnel_frame(&f, &c, ctx, t))
 		return R_NOT_LINEAR;
-	hop = nexthop4(&f, IPPROTO_IPV6, t->to.src.addr, t->to.dst.addr, IP4_LEN + t->len,
-		       IP4_LEN + PROTO41_MTU_MAX);
+	hop = nexthop4(&f, t->onward == ONWARD_PROTO41 ? IPPROTO_IPV6 : IPPROTO_UDP, t->to.src.addr,
+		       t->to.dst.addr, t->put + t->len, IP4_LEN + PROTO41_MTU_MAX);
 	if (!hop)
-		return t->turns ? R_NO_NEXT_HOP_IN : R_NO_NEXT_HOP_OUT;
+		return t->off ? R_NO_NEXT_HOP_IN : R_NO_NEXT_HOP_OUT;
 	t->hop = *hop;
 	return R_NONE;
 }
@@ -117,9 +127,15 @@ STEP int tunnel_hop6(struct xdp_md *ctx)
 	const struct ipv6hdr *ip6;
 	struct frame f;
 	struct cur c;
+	__u32 off;
 
-	if (!tunnels_any() || !t || !tunnel_frame(&f, &c, ctx, t) || !cur_take(&c, IP4_LEN))
+	if (!tunnels_any() || !t || !tunnel_frame(&f, &c, ctx, t))
 		return R_NOT_LINEAR;
+	off = t->off;
+	barrier_var(off);
+	if (off > OUTER_MAX)
+		return R_NOT_LINEAR;
+	c.pos += off;
 	ip6 = cur_take(&c, sizeof(*ip6));
 	hop = ip6 ? nexthop6(&f, ip6, t->len, PROTO41_MTU_MAX) : NULL;
 	if (!hop)
@@ -152,7 +168,7 @@ STEP int tunnel_to_native(struct xdp_md *ctx)
 	n = tunnel_counts(t);
 	if (n)
 		tunnel_count(&n->in, t->len);
-	return R_DECAP;
+	return t->verdict;
 }
 
 struct proto41_headers {
@@ -175,7 +191,7 @@ STEP int tunnel_to_proto41(struct xdp_md *ctx)
 		return R_NOT_LINEAR;
 	id = encap_id(t->to.dst.addr);
 	if (!id || !way_of(&way, &t->hop))
-		return t->turns ? R_NO_NEXT_HOP_IN : R_NO_NEXT_HOP_OUT;
+		return t->off ? R_NO_NEXT_HOP_IN : R_NO_NEXT_HOP_OUT;
 	if (!frame_change(&f, &way, t->off, t->len, IP4_LEN, BE16(ETH_P_IP), &c))
 		return R_NO_ROOM;
 	h = cur_make(&c, sizeof(*h));
@@ -187,7 +203,83 @@ STEP int tunnel_to_proto41(struct xdp_md *ctx)
 	n = tunnel_counts(t);
 	if (n)
 		tunnel_count(&n->out, t->len);
-	return t->turns ? R_BOUNCED : R_ENCAP;
+	return t->verdict;
+}
+
+/* Puts outer headers of IPv4 and UDP in front. */
+STEP int tunnel_to_udp(struct xdp_md *ctx)
+{
+	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+	struct encap_headers *h;
+	struct way way = {};
+	struct frame f;
+	struct cur c;
+	__u64 head;
+	__u16 *id;
+
+	if (!udp_any() || !t || !tunnel_frame(&f, &c, ctx, t))
+		return R_NOT_LINEAR;
+	id = encap_id(t->to.dst.addr);
+	if (!id || !way_of(&way, &t->hop))
+		return t->off ? R_NO_NEXT_HOP_IN : R_NO_NEXT_HOP_OUT;
+	if (!frame_change(&f, &way, t->off, t->len, IP4_LEN + UDP_LEN, BE16(ETH_P_IP), &c))
+		return R_NO_ROOM;
+	h = cur_make(&c, sizeof(*h));
+	if (!h)
+		return R_NO_ROOM;
+	head = load64(&h->ip6) - (1ULL << 56);
+	head = (head & ~(0x30ULL << 8)) | (__u64)t->ecn << 12;
+	store64(&h->ip6, head);
+	encap_ip4(&h->ip, &t->to, t->len, encap_next(id));
+	encap_udp(&h->udp, &t->to, t->len, t->checksum, csum_lco(head));
+	t->out = way.out;
+	return t->verdict;
+}
+
+struct answer_headers {
+	struct iphdr ip;
+	struct udphdr udp;
+	__u8 ra[ND_RA_LEN];
+};
+
+/*
+ * Sends the advertisement instead of the frame. What that grows or shrinks by, it does at its
+ * beginning: a driver has room there, and not always at the end.
+ */
+STEP int tunnel_answer(struct xdp_md *ctx)
+{
+	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+	const struct nd_ra *ra = THE_ONLY(advertisements);
+	struct answer_headers *h;
+	struct way way = {};
+	struct frame f;
+	struct cur c;
+	__u64 head;
+	__u16 *id;
+
+	if (!udp_any() || !t || !ra || !tunnel_frame(&f, &c, ctx, t) ||
+	    (__u64)(ctx->data_end - ctx->data) != f.len)
+		return R_NOT_LINEAR;
+	id = encap_id(t->to.dst.addr);
+	if (!id || !way_of(&way, &t->hop))
+		return R_NO_NEXT_HOP_IN;
+	if (bpf_xdp_adjust_head(ctx, (int)((__u32)f.len - (way.l2 + t->put + t->len))))
+		return R_NO_ROOM;
+	c = frame_cursor(&f);
+	if (!put_ethernet(&c, &way, BE16(ETH_P_IP)))
+		return R_NO_ROOM;
+	h = cur_make(&c, sizeof(*h));
+	if (!h)
+		return R_NO_ROOM;
+	/* made here: clang 14 loses the constant first word on its way through the map */
+	head = 0x60 | (__u64)RAW16(BE16(t->len - sizeof(struct ipv6hdr))) << 32 |
+	       (__u64)IPPROTO_ICMPV6 << 48 | (__u64)ND_HOP_LIMIT << 56;
+	nd_ra_put(h->ra, ra, ND_RA_LEN);
+	store64(h->ra, head);
+	encap_ip4(&h->ip, &t->to, t->len, encap_next(id));
+	encap_udp(&h->udp, &t->to, t->len, true, csum_lco(head));
+	t->out = way.out;
+	return t->verdict;
 }
 
 #endif
