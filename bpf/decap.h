@@ -5,6 +5,7 @@
 #ifndef NAVALIS_BPF_DECAP_H
 #define NAVALIS_BPF_DECAP_H
 
+#include "crossing.h"
 #include "ethernet.h"
 #include "nexthop.h"
 #include "own.h"
@@ -108,15 +109,25 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 	if (r != R_NONE)
 		return r;
 	r = policy_native_dst(&cfg, NULL, &ip6->daddr);
+	if (r == R_NONE && tunnels_any())
+		r = MAY_LEAVE(teredo, 0, &ip6->daddr);
 	if (r != R_NONE)
 		return r;
 	if (ip6->hop_limit <= 1)
 		return R_HOP_LIMIT_IN;
 
 	d->len = sizeof(*ip6) + HOST16(ip6->payload_len);
-	hop = nexthop6(f, ip6, d->len);
+	hop = nexthop6(f, ip6, d->len, cfg.mtu);
 	/* for this host itself, too, there is none: the kernel delivers to the daemon */
 	return hop && way_of(&d->way, hop) ? R_NONE : R_NO_NEXT_HOP_IN;
+}
+
+/* What the relay itself changes. */
+static __always_inline void decap_hop(struct ipv6hdr *ip6, __u8 ecn)
+{
+	ip6->hop_limit--;
+	if ((ip6->flow_lbl[0] >> 4 & 3) != ecn)
+		ip6->flow_lbl[0] = (__u8)((ip6->flow_lbl[0] & ~0x30) | ecn << 4);
 }
 
 static __always_inline enum reason decap_rewrite(struct frame *f, const struct decap *d)
@@ -124,19 +135,13 @@ static __always_inline enum reason decap_rewrite(struct frame *f, const struct d
 	struct ipv6hdr *ip6;
 	struct cur c;
 
-	if (!frame_trim(f, f->l2 + IP4_LEN + UDP_LEN + d->len) ||
-	    bpf_xdp_adjust_head(f->ctx, (int)(f->l2 + IP4_LEN + UDP_LEN - d->way.l2)))
-		return R_NO_ROOM;
-	c = frame_cursor(f);
-	if (!put_ethernet(&c, &d->way, BE16(ETH_P_IPV6)))
+	if (!frame_change(f, &d->way, IP4_LEN + UDP_LEN, d->len, 0, BE16(ETH_P_IPV6), &c))
 		return R_NO_ROOM;
 	ip6 = cur_make(&c, sizeof(*ip6));
 	if (!ip6)
 		return R_NO_ROOM;
 
-	ip6->hop_limit--;
-	if ((ip6->flow_lbl[0] >> 4 & 3) != d->ecn)
-		ip6->flow_lbl[0] = (__u8)((ip6->flow_lbl[0] & ~0x30) | d->ecn << 4);
+	decap_hop(ip6, d->ecn);
 	f->out = d->way.out;
 	return R_DECAP;
 }

@@ -5,6 +5,7 @@
 #ifndef NAVALIS_BPF_ENCAP_H
 #define NAVALIS_BPF_ENCAP_H
 
+#include "crossing.h"
 #include "ethernet.h"
 #include "nexthop.h"
 #include "own.h"
@@ -69,6 +70,12 @@ static __always_inline __u16 *encap_id(__be32 dst)
 	return ids ? &ids->next[RAW32(dst) * (__u32)cfg.seed.k[1] >> (32 - IDENT_BITS)] : NULL;
 }
 
+/* The CPUs count from starts far apart: they do not give one ID twice in a while. */
+static __always_inline __be16 encap_next(__u16 *id)
+{
+	return BE16((*id)++ + bpf_get_smp_processor_id() * 0x9e37);
+}
+
 static __always_inline enum reason encap_decide(struct encap *e, struct frame *f, struct cur c)
 {
 	const __u64 present = f->len - f->l2;
@@ -85,6 +92,8 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	if (e->len > present)
 		return R_NATIVE_LENGTH;
 	r = policy_native_src(&cfg, NULL, &ip6->saddr);
+	if (r == R_NONE)
+		r = may_enter(TUNNEL_TEREDO, &ip6->saddr);
 	if (r != R_NONE)
 		return r;
 	if (!(peer_in_table(&peer, dst) || peer_remapped(&peer, dst)) ||
@@ -99,7 +108,8 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	e->checksum = encap_sums(c, ip6);
 	if (!e->checksum && !cfg.checksum_zero)
 		return R_NEEDS_CHECKSUM;
-	hop = nexthop4(f, e->to.addr, IP4_LEN + UDP_LEN + e->len);
+	hop = nexthop4(f, IPPROTO_UDP, 0, e->to.addr, IP4_LEN + UDP_LEN + e->len,
+		       cfg.mtu + IP4_LEN + UDP_LEN);
 	e->id = encap_id(e->to.addr);
 	if (!hop || !e->id || !way_of(&e->way, hop))
 		return R_NO_NEXT_HOP_OUT;
@@ -108,11 +118,11 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 }
 
 /* Summed from the values and not from memory: reading back what was just stored stalls for 4 ns. */
-static __always_inline void encap_ip4(struct iphdr *ip, const struct encap *e, __be16 id)
+static __always_inline void encap_ip4(struct iphdr *ip, const struct outer4 *to, __u32 len, __be16 id)
 {
-	const __be16 first = BE16(0x4500), tot_len = BE16(IP4_LEN + UDP_LEN + e->len);
+	const __be16 first = BE16(0x4500), tot_len = BE16(IP4_LEN + UDP_LEN + len);
 	const __be16 ttl_proto = BE16(64 << 8 | IPPROTO_UDP);
-	const __be32 src = cfg.service.addr, dst = e->to.addr;
+	const __be32 src = to->src.addr, dst = to->dst.addr;
 	__u64 sum = (__u64)RAW16(first) + RAW16(tot_len) + RAW16(id) + RAW16(ttl_proto);
 
 	sum = csum_add32(csum_add32(sum, src), dst);
@@ -129,16 +139,17 @@ static __always_inline void encap_ip4(struct iphdr *ip, const struct encap *e, _
 	ip->daddr = dst;
 }
 
-/* head: of the IPv6 header, as csum_lco() wants it. */
-static __always_inline void encap_udp(struct udphdr *udp, const struct encap *e, __u64 head)
+/* len: of the payload, and inner its sum; without checksum it is sent as 0. */
+static __always_inline void encap_udp(struct udphdr *udp, const struct outer4 *to, __u32 len,
+				      bool checksum, __u64 inner)
 {
-	const __be16 len = BE16(UDP_LEN + e->len), port = cfg.service.port;
-	__u64 sum = csum_udp4_head(cfg.service.addr, e->to.addr, port, e->to.port, len);
+	const __be16 all = BE16(UDP_LEN + len);
+	__u64 sum = csum_udp4_head(to->src.addr, to->dst.addr, to->src.port, to->dst.port, all);
 
-	udp->source = port;
-	udp->dest = e->to.port;
-	udp->len = len;
-	udp->check = e->checksum ? csum_udp(sum + csum_lco(head)) : 0;
+	udp->source = to->src.port;
+	udp->dest = to->dst.port;
+	udp->len = all;
+	udp->check = checksum ? csum_udp(sum + inner) : 0;
 }
 
 /* What stands behind the new Ethernet header: taken at once, so that the bounds are checked once. */
@@ -152,15 +163,15 @@ _Static_assert(sizeof(struct encap_headers) == IP4_LEN + UDP_LEN + 40, "no paddi
 
 static __always_inline enum reason encap_rewrite(struct frame *f, const struct encap *e)
 {
+	const struct outer4 to = {
+		.src = { .addr = cfg.service.addr, .port = cfg.service.port },
+		.dst = e->to,
+	};
 	struct encap_headers *h;
 	struct cur c;
 	__u64 head;
 
-	if (!frame_trim(f, f->l2 + e->len) ||
-	    bpf_xdp_adjust_head(f->ctx, (int)(f->l2 - IP4_LEN - UDP_LEN - e->way.l2)))
-		return R_NO_ROOM;
-	c = frame_cursor(f);
-	if (!put_ethernet(&c, &e->way, BE16(ETH_P_IP)))
+	if (!frame_change(f, &e->way, 0, e->len, IP4_LEN + UDP_LEN, BE16(ETH_P_IP), &c))
 		return R_NO_ROOM;
 	h = cur_make(&c, sizeof(*h));
 	if (!h)
@@ -168,9 +179,8 @@ static __always_inline enum reason encap_rewrite(struct frame *f, const struct e
 
 	head = load64(&h->ip6) - (1ULL << 56); /* the hop limit is the last of the 8 bytes */
 	h->ip6.hop_limit = (__u8)(head >> 56);
-	/* the CPUs count from starts far apart: they do not give one ID twice in a while */
-	encap_ip4(&h->ip, e, BE16((*e->id)++ + bpf_get_smp_processor_id() * 0x9e37));
-	encap_udp(&h->udp, e, head);
+	encap_ip4(&h->ip, &to, e->len, encap_next(e->id));
+	encap_udp(&h->udp, &to, e->len, e->checksum, csum_lco(head));
 	f->out = e->way.out;
 	return R_ENCAP;
 }

@@ -127,4 +127,18 @@ static __always_inline bool put_ethernet(struct cur *c, const struct way *w, __b
 	return put_tag(c, w->tag[0].id, w->tag[1].proto) && put_tag(c, w->tag[1].id, proto);
 }
 
+/*
+ * Lets the frame go on as another: of what follows its Ethernet header, off bytes come off, the next
+ * len bytes stay, and put bytes go in front of them, behind a new header. Leaves c there.
+ */
+static __always_inline bool frame_change(const struct frame *f, const struct way *w, __u32 off,
+					 __u32 len, __u32 put, __be16 proto, struct cur *c)
+{
+	if (!frame_trim(f, f->l2 + off + len) ||
+	    bpf_xdp_adjust_head(f->ctx, (int)(f->l2 + off - put - w->l2)))
+		return false;
+	*c = frame_cursor(f);
+	return put_ethernet(c, w, proto);
+}
+
 #endif

@@ -29,7 +29,7 @@ static __always_inline int finish(const struct frame *f, enum reason reason)
 	switch (verdict[r].action) {
 	case ACTION_FORWARD:
 		count(f, NAV_COUNT_OF(r));
-		return (int)bpf_redirect(f->out, 0);
+		return f->out ? (int)bpf_redirect(f->out, 0) : XDP_TX;
 	case ACTION_PASS:
 		class = verdict[r].meter;
 		if (class != METER_NONE && class < METER_MAX && !slowpath_takes(class)) {

@@ -7,10 +7,12 @@
 #include "ethernet.h"
 #include "finish.h"
 #include "parse.h"
+#include "tunnels.h"
 
 static __always_inline enum reason judge(struct frame *f)
 {
 	struct cur c = frame_cursor(f);
+	enum reason r;
 	__be16 proto;
 
 	if (!frame_readable(f))
@@ -19,9 +21,11 @@ static __always_inline enum reason judge(struct frame *f)
 		return R_NOT_OURS;
 	switch (proto) {
 	case BE16(ETH_P_IP):
-		return decap(f, c);
+		r = decap(f, c);
+		return r == R_NOT_OURS ? tunnels(f, tunnels_from_ip4) : r;
 	case BE16(ETH_P_IPV6):
-		return encap(f, c);
+		r = encap(f, c);
+		return r == R_NOT_OURS ? tunnels(f, tunnels_from_ip6) : r;
 	default:
 		return R_NOT_OURS;
 	}

@@ -36,6 +36,14 @@ struct nexthop_entry {
 MAP(nexthops4, PERCPU_ARRAY, 0, NEXTHOPS, __u32, struct nexthop_entry);
 MAP(nexthops6, PERCPU_ARRAY, 0, NEXTHOPS, __u32, struct nexthop_entry);
 
+/* What the kernel is asked, and says: not on the stack, where it would be the largest thing of all. */
+struct nexthop_question {
+	struct bpf_fib_lookup q;
+	struct nexthop hop;
+};
+
+MAP(nexthop_questions, PERCPU_ARRAY, 0, 1, __u32, struct nexthop_question);
+
 /* A place in a cache, and what makes its entry the wanted one. */
 struct nexthop_place {
 	__u32 n;
@@ -86,8 +94,9 @@ static __always_inline bool nexthop_ask(const struct frame *f, struct bpf_fib_lo
 /* What a packet is for: IPv6, or where ip6 is NULL an IPv4 destination. */
 struct nexthop_target {
 	const struct ipv6hdr *ip6;
-	__be32 dst4;
-	__u64 key[2]; /* the destination as two words */
+	__be32 src4, dst4; /* source 0: the Teredo service */
+	__u8 proto4;
+	__u64 key[2]; /* the destination as two words, or that of IPv4 and the source */
 	__u64 region; /* and as a key of regions */
 	__u32 len;
 	__u32 wide;   /* MTU that is enough for all packets, or nearly all */
@@ -168,14 +177,14 @@ static __always_inline bool nexthop_is(const struct nexthop_entry *e, const stru
 	return e->key[0] == p->key[0] && e->key[1] == p->key[1] && nexthop_fresh(&e->hop, units);
 }
 
-static __always_inline struct bpf_fib_lookup nexthop_query4(__be32 dst, __u32 len)
+static __always_inline struct bpf_fib_lookup nexthop_query4(const struct nexthop_target *t)
 {
 	return (struct bpf_fib_lookup){
 		.family = 2, /* AF_INET */
-		.l4_protocol = IPPROTO_UDP,
-		.tot_len = (__u16)len,
-		.ipv4_src = cfg.service.addr,
-		.ipv4_dst = dst,
+		.l4_protocol = t->proto4,
+		.tot_len = (__u16)t->len,
+		.ipv4_src = t->src4 ? t->src4 : cfg.service.addr,
+		.ipv4_dst = t->dst4,
 	};
 }
 
@@ -203,8 +212,7 @@ nexthop_find(void *map, const struct frame *f, const struct nexthop_target *t, _
 	struct nexthop_memo *m = nexthop_memo(family, t->region);
 	struct nexthop_entry *e;
 	struct nexthop_place p;
-	struct bpf_fib_lookup q;
-	struct nexthop hop;
+	struct nexthop_question *ask;
 	bool vouched;
 
 	if (!r || !m)
@@ -221,36 +229,52 @@ nexthop_find(void *map, const struct frame *f, const struct nexthop_target *t, _
 	if (!e)
 		return NULL;
 	if (!nexthop_is(e, &p, f->units)) {
-		q = t->ip6 ? nexthop_query6(t->ip6, t->len) : nexthop_query4(t->dst4, t->len);
-		if (!nexthop_ask(f, &q, &hop))
+		ask = THE_ONLY(nexthop_questions);
+		if (!ask)
 			return NULL;
-		if (p.n < REGION_HOPS && hop.mtu < t->wide) {
+		ask->q = t->ip6 ? nexthop_query6(t->ip6, t->len) : nexthop_query4(t);
+		if (!nexthop_ask(f, &ask->q, &ask->hop))
+			return NULL;
+		if (p.n < REGION_HOPS && ask->hop.mtu < t->wide) {
 			p = nexthop_single(t->key[0], t->key[1]);
 			e = bpf_map_lookup_elem(map, &p.n);
 			if (!e)
 				return NULL;
 		}
-		*e = (struct nexthop_entry){ { p.key[0], p.key[1] }, hop };
+		*e = (struct nexthop_entry){ { p.key[0], p.key[1] }, ask->hop };
 	}
 	if (p.n < REGION_HOPS)
 		m->hop = e->hop;
 	return t->len <= e->hop.mtu ? &e->hop : NULL;
 }
 
-static __always_inline const struct nexthop *nexthop4(const struct frame *f, __be32 dst, __u32 len)
+static __always_inline const struct nexthop *nexthop4(const struct frame *f, __u8 proto, __be32 src,
+						      __be32 dst, __u32 len, __u32 wide)
 {
-	const struct nexthop_target t = { NULL, dst, { RAW32(dst), 0 }, region_key4(dst), len,
-					   cfg.mtu + IP4_LEN + UDP_LEN };
+	const struct nexthop_target t = {
+		.src4 = src,
+		.dst4 = dst,
+		.proto4 = proto,
+		.key = { RAW32(dst), RAW32(src) },
+		.region = region_key4(dst),
+		.len = len,
+		.wide = wide,
+	};
 
 	return nexthop_find(&nexthops4, f, &t, REGIONS_IP4);
 }
 
 static __always_inline const struct nexthop *nexthop6(const struct frame *f, const struct ipv6hdr *ip6,
-						      __u32 len)
+						      __u32 len, __u32 wide)
 {
 	const struct in6_addr *dst = &ip6->daddr;
-	const struct nexthop_target t = { ip6, 0, { load64(dst), load64(dst->s6_addr + 8) },
-					   region_key6(dst), len, cfg.mtu };
+	const struct nexthop_target t = {
+		.ip6 = ip6,
+		.key = { load64(dst), load64(dst->s6_addr + 8) },
+		.region = region_key6(dst),
+		.len = len,
+		.wide = wide,
+	};
 
 	return nexthop_find(&nexthops6, f, &t, REGIONS_IP6);
 }

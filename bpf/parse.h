@@ -21,7 +21,7 @@ struct frame {
 	__u32 slot;  /* of the NIC it came from */
 	__u32 l2;    /* length of its Ethernet header with all tags */
 	__u32 in;    /* ifindex it came in by: the NIC, or a VLAN interface above it */
-	__u32 out;   /* ifindex of the NIC to send it from, when the verdict is to forward */
+	__u32 out;   /* ifindex of the NIC to send it from, when the verdict is to forward; 0: the same */
 };
 
 /* As far as headers are looked at: two tags, IPv4, UDP, IPv6, and what says of what type it goes on. */
@@ -99,26 +99,36 @@ struct datagram {
 #define IP4_LEN sizeof(struct iphdr)
 #define UDP_LEN sizeof(struct udphdr)
 
-/* present: bytes from c to the end of the frame. Leaves c at the UDP payload. */
-static __always_inline enum reason parse_datagram(struct cur *c, __u64 present, struct datagram *d)
+/* A header to one of our addresses. present: bytes from it to the end of the frame. */
+static __always_inline enum reason parse_ip4(const struct iphdr *ip, __u64 present)
 {
-	const struct iphdr *ip = cur_take(c, sizeof(*ip));
-	const struct udphdr *udp;
-	__u32 ip_len, udp_len;
+	__u32 len;
 
-	if (!ip || ip->version != 4 || ip->protocol != IPPROTO_UDP ||
-	    ip->daddr != cfg.service.addr)
-		return R_NOT_OURS;
 	if (ip->frag_off & BE16(0x3fff)) /* more to come, or not the first; DF is no matter */
 		return R_IP4_FRAGMENT;
 	if (ip->ihl != 5)
 		return R_IP4_OPTIONS;
 	if (csum_fold(csum_ip4(ip)) != 0xffff)
 		return R_IP4_CHECKSUM;
-	ip_len = HOST16(ip->tot_len);
-	if (ip_len < IP4_LEN || ip_len > present)
-		return R_IP4_LENGTH;
+	len = HOST16(ip->tot_len);
+	return len < IP4_LEN || len > present ? R_IP4_LENGTH : R_NONE;
+}
 
+/* present: bytes from c to the end of the frame. Leaves c at the UDP payload. */
+static __always_inline enum reason parse_datagram(struct cur *c, __u64 present, struct datagram *d)
+{
+	const struct iphdr *ip = cur_take(c, sizeof(*ip));
+	const struct udphdr *udp;
+	__u32 ip_len, udp_len;
+	enum reason r;
+
+	if (!ip || ip->version != 4 || ip->protocol != IPPROTO_UDP ||
+	    ip->daddr != cfg.service.addr)
+		return R_NOT_OURS;
+	r = parse_ip4(ip, present);
+	if (r != R_NONE)
+		return r;
+	ip_len = HOST16(ip->tot_len);
 	udp = ip_len < IP4_LEN + UDP_LEN ? NULL : cur_take(c, sizeof(*udp));
 	if (!udp)
 		return R_UDP_LENGTH;

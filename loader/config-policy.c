@@ -74,7 +74,7 @@ static void fill_tunnels(const struct config *c, struct nav_config *p)
 	_Static_assert(TUNNEL_PREFIXES >= 1 + SIXBED4_LISTENERS + 1 + SIXRD_DOMAINS + 1, "room for all");
 
 	for (__u32 i = 0; i < c->n_cross; i++)
-		p->tunnels.cross[c->cross[i].from] |= 1U << c->cross[i].to;
+		p->tunnels.cross |= TUNNEL_CROSS(c->cross[i].from, c->cross[i].to);
 	if (c->service.addr)
 		tunnels_add_prefix(&p->tunnels, TUNNEL_TEREDO, 0, &teredo);
 	for (__u32 i = 0; i < c->n_sixbed4; i++) {

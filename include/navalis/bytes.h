@@ -47,9 +47,8 @@
 #define RAW16(x) ((NAV_FORCE __u16)(x))
 #define RAW32(x) ((NAV_FORCE __u32)(x))
 
-#ifdef __bpf__
+/* Eight bytes of something else: compilers may take plain ones for other memory than its fields. */
 typedef __u64 __attribute__((may_alias)) word64;
-#endif
 
 /* Eight bytes in memory order, from any alignment. */
 PURE __u64 load64(const void *p)

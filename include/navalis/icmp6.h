@@ -257,7 +257,7 @@ struct nd_ra {
 				__be32 mtu;
 			} mtu;
 		};
-		__u64 word[12];
+		word64 word[12];
 	};
 };
 

@@ -20,7 +20,7 @@ PURE bool own_has4(const struct nav_own *own, __be32 addr)
 	(void)own;
 	return own_search4(addr);
 #else
-	return addr4_set_has(&own->v4, addr);
+	return own && addr4_set_has(&own->v4, addr);
 #endif
 }
 

@@ -13,6 +13,17 @@ struct sixin4_key {
 	__be32 local, remote;
 };
 
+/* In the data path: a prefix behind a tunnel as the key of a longest-prefix map. */
+struct sixin4_prefix {
+	__u32 len;
+	struct in6_addr addr;
+};
+
+/* And what each tunnel has carried, by its number: IPv6 packets out of it and into it. */
+struct sixin4_counts {
+	struct nav_count in, out;
+};
+
 PURE bool sixin4_has(const volatile struct sixin4_tunnel *t, const struct in6_addr *a)
 {
 	for (__u32 i = 0; i < SIXIN4_PREFIXES && i < t->n_prefixes; i++)

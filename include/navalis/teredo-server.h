@@ -19,7 +19,7 @@
 struct teredo_request {
 	union {
 		struct ipv6hdr ip6;
-		__u64 word[5];
+		word64 word[5];
 	};
 	const __u8 *packet;  /* where it is */
 	__u32 len;           /* of packet and trailers, bytes: all that is sent on to a client */

@@ -13,7 +13,7 @@ static __u32 slot_of(const struct sixin4_table *t, struct sixin4_key key)
 
 static int by_address(const void *a, const void *b)
 {
-	const struct sixin4_prefix *x = a, *y = b;
+	const struct sixin4_route *x = a, *y = b;
 
 	return memcmp(&x->prefix.addr, &y->prefix.addr, sizeof(x->prefix.addr));
 }
@@ -26,7 +26,7 @@ static void add(struct sixin4_table *t, const struct sixin4_tunnel *tunnel)
 		i = (i + 1) & t->mask;
 	t->slot[i] = tunnel;
 	for (__u32 k = 0; k < tunnel->n_prefixes; k++)
-		t->prefix[t->n_prefixes++] = (struct sixin4_prefix){ tunnel->prefix[k], tunnel };
+		t->prefix[t->n_prefixes++] = (struct sixin4_route){ tunnel->prefix[k], tunnel };
 }
 
 int sixin4_table_new(const struct sixin4_tunnel *tunnel, __u32 n, struct sixin4_table **ret)

@@ -12,7 +12,7 @@ struct sixin4_table {
 	__u32 n, n_prefixes, mask;
 	struct sixin4_tunnel *tunnel;
 	const struct sixin4_tunnel **slot; /* hash by both ends; mask + 1 of them, half of them free */
-	struct sixin4_prefix {
+	struct sixin4_route {
 		struct prefix6 prefix;
 		const struct sixin4_tunnel *tunnel;
 	} *prefix; /* in rising order */

@@ -13,10 +13,18 @@ enum pinned_map {
 	N_PINNED
 };
 
+enum tunnel_map {
+	SIXIN4,
+	SIXIN4_BEHIND,
+	SIXIN4_COUNTS,
+	TUNNEL_MAPS,
+};
+
 struct datapath {
 	char folder[64];
 	int lock;
 	int map[N_PINNED]; /* -1: not open */
+	int tunnels[TUNNEL_MAPS]; /* of 6in4; -1: there are none */
 	struct nav_meta meta;
 	struct bucket *buckets;
 	struct nav_daemon *daemon;

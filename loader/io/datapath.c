@@ -24,6 +24,8 @@ static const char *const pinned[N_PINNED] = {
 #undef P
 };
 
+static const char *const tunnel_maps[TUNNEL_MAPS] = { "sixin4", "sixin4_prefixes", "sixin4_counts" };
+
 /* What libbpf says, the verifier's reasons among it, is for those who debug. */
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -141,6 +143,8 @@ int datapath_open_object(struct datapath *d, bool xdp, struct navalis_bpf **ret,
 	bpf_program__set_autoload(skel->progs.navalis, xdp);
 	for (size_t i = 0; i < N_PINNED && d->map[i] >= 0; i++)
 		bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, pinned[i]), d->map[i]);
+	for (size_t i = 0; i < TUNNEL_MAPS && d->tunnels[i] >= 0; i++)
+		bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, tunnel_maps[i]), d->tunnels[i]);
 	*ret = skel;
 	return 0;
 }
@@ -274,6 +278,20 @@ static void take_word_back(struct datapath *d)
 		__atomic_store_n(&d->routes[i].until, 0, __ATOMIC_RELEASE);
 }
 
+static void forget_tunnels(int maps[TUNNEL_MAPS])
+{
+	for (size_t i = 0; i < TUNNEL_MAPS; i++)
+		maps[i] = -1;
+}
+
+static void drop_tunnels(int maps[TUNNEL_MAPS])
+{
+	for (size_t i = 0; i < TUNNEL_MAPS; i++)
+		if (maps[i] >= 0)
+			close(maps[i]);
+	forget_tunnels(maps);
+}
+
 int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 {
 	struct datapath *d = calloc(1, sizeof(*d));
@@ -286,6 +304,7 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 	d->lock = -1;
 	for (size_t i = 0; i < N_PINNED; i++)
 		d->map[i] = -1;
+	forget_tunnels(d->tunnels);
 	snprintf(d->folder, sizeof(d->folder), NAV_FOLDER, c->instance);
 	err = take_lock(d, c->instance, e);
 	if (!err)
@@ -327,6 +346,7 @@ struct datapath *datapath_free(struct datapath *d)
 	for (size_t i = 0; i < N_PINNED; i++)
 		if (d->map[i] >= 0)
 			close(d->map[i]);
+	drop_tunnels(d->tunnels);
 	if (d->lock >= 0)
 		close(d->lock);
 	free(d);
@@ -371,6 +391,79 @@ void datapath_set_regions(struct datapath *d, enum region_family family, const s
 		__atomic_store_n(&r->now, r->now + 1, __ATOMIC_RELEASE);
 	}
 	__atomic_store_n(&r->until, until, __ATOMIC_RELEASE);
+}
+
+/* ---- tunnels of 6in4 ------------------------------------------------------------------------- */
+
+/* Of the layout that the program has them in. */
+static int make_tunnels(int maps[TUNNEL_MAPS], __u32 n)
+{
+	const __u32 sizes[TUNNEL_MAPS] = { n, n * SIXIN4_PREFIXES, n };
+	struct navalis_bpf *skel = navalis_bpf__open();
+	int err = skel ? 0 : -errno;
+
+	for (size_t i = 0; !err && i < TUNNEL_MAPS; i++) {
+		struct bpf_map *m = bpf_object__find_map_by_name(skel->obj, tunnel_maps[i]);
+		LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = bpf_map__map_flags(m));
+
+		maps[i] = bpf_map_create(bpf_map__type(m), tunnel_maps[i], bpf_map__key_size(m),
+					 bpf_map__value_size(m), sizes[i], &opts);
+		err = maps[i] < 0 ? maps[i] : 0;
+	}
+	navalis_bpf__destroy(skel);
+	return err;
+}
+
+static int put_tunnel(const int maps[TUNNEL_MAPS], const struct sixin4_tunnel *t, const void *nothing)
+{
+	const struct sixin4_key key = { t->local, t->remote };
+	int err = bpf_map_update_elem(maps[SIXIN4], &key, t, 0);
+
+	if (!err)
+		err = bpf_map_update_elem(maps[SIXIN4_COUNTS], &t->id, nothing, 0);
+	for (__u32 i = 0; !err && i < t->n_prefixes && i < SIXIN4_PREFIXES; i++) {
+		const struct sixin4_prefix p = { t->prefix[i].len, t->prefix[i].addr };
+
+		err = bpf_map_update_elem(maps[SIXIN4_BEHIND], &p, &key, 0);
+	}
+	return err;
+}
+
+int datapath_set_tunnels(struct datapath *d, const struct sixin4_tunnel *tunnels, __u32 n,
+			 struct error *e)
+{
+	void *nothing = calloc((size_t)libbpf_num_possible_cpus(), sizeof(struct sixin4_counts));
+	int maps[TUNNEL_MAPS], err;
+
+	forget_tunnels(maps);
+	err = !nothing ? -ENOMEM : n ? make_tunnels(maps, n) : 0;
+	for (__u32 i = 0; !err && i < n; i++)
+		err = put_tunnel(maps, &tunnels[i], nothing);
+	free(nothing);
+	if (err) {
+		drop_tunnels(maps);
+		return error_set(e, err, "the maps of %u tunnels cannot be made: %s", n, strerror(-err));
+	}
+	drop_tunnels(d->tunnels);
+	memcpy(d->tunnels, maps, sizeof(maps));
+	return 0;
+}
+
+int datapath_get_tunnel(const struct datapath *d, __u32 id, struct sixin4_counts *ret)
+{
+	const int cpus = libbpf_num_possible_cpus();
+	struct sixin4_counts *v = calloc((size_t)cpus, sizeof(*v));
+	int err = v ? bpf_map_lookup_elem(d->tunnels[SIXIN4_COUNTS], &id, v) : -ENOMEM;
+
+	*ret = (struct sixin4_counts){ 0 };
+	for (int i = 0; !err && i < cpus; i++) {
+		ret->in.packets += v[i].in.packets;
+		ret->in.bytes += v[i].in.bytes;
+		ret->out.packets += v[i].out.packets;
+		ret->out.bytes += v[i].out.bytes;
+	}
+	free(v);
+	return err;
 }
 
 int datapath_set_own(struct datapath *d, const struct nav_own *own)

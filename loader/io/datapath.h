@@ -6,6 +6,7 @@
 #include "config.h"
 #include "core/relay.h"
 #include "log.h"
+#include <navalis/sixin4.h>
 
 struct datapath;
 
@@ -51,6 +52,16 @@ const struct nav_meta *datapath_meta(const struct datapath *d);
  */
 void datapath_set_regions(struct datapath *d, enum region_family family, const struct regions *regions,
 			  __u64 units);
+
+/*
+ * The tunnels of 6in4 for the programs that are attached from here on: the maps that they share, and
+ * no others do. Programs that run keep theirs until they are replaced.
+ */
+int datapath_set_tunnels(struct datapath *d, const struct sixin4_tunnel *tunnels, __u32 n,
+			 struct error *e);
+
+/* What a tunnel has carried since then, by its number. */
+int datapath_get_tunnel(const struct datapath *d, __u32 id, struct sixin4_counts *ret);
 
 int datapath_set_own(struct datapath *d, const struct nav_own *own);
 int datapath_get_cookies(struct datapath *d, struct cookie_keys *keys);

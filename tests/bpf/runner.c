@@ -4,7 +4,7 @@
  * stdout for each. It knows nothing of the ABI beyond sizes: the tests pack every struct
  * themselves, so that a change of layout does not pass unnoticed.
  *
- *   {"op": "load", "cfg": HEX, "buckets": N, "remapped": N, "attach": [IFINDEX...]}
+ *   {"op": "load", "cfg": HEX, "buckets": N, "remapped": N, "tunnels": N, "attach": [IFINDEX...]}
  *   {"op": "put" | "get" | "del", "map": NAME, "key": HEX, "value": HEX}
  *   {"op": "clock"}
  *   {"op": "run", "frame": HEX, "ifindex": N, "meta": BYTES IN FRONT OF THE FRAME,
@@ -151,6 +151,9 @@ static struct json_object *op_load(struct json_object *cmd)
 		bpf_program__set_flags(skel->progs.navalis, BPF_F_XDP_HAS_FRAGS);
 	bpf_map__set_max_entries(skel->maps.clients, (__u32)int_of(cmd, "buckets"));
 	bpf_map__set_max_entries(skel->maps.remapped, (__u32)int_of(cmd, "remapped"));
+	bpf_map__set_max_entries(skel->maps.sixin4, (__u32)int_of(cmd, "tunnels"));
+	bpf_map__set_max_entries(skel->maps.sixin4_prefixes, (__u32)int_of(cmd, "tunnels"));
+	bpf_map__set_max_entries(skel->maps.sixin4_counts, (__u32)int_of(cmd, "tunnels"));
 	bpf_program__set_log_buf(skel->progs.navalis, verifier_log, sizeof(verifier_log));
 	bpf_program__set_log_level(skel->progs.navalis, 4); /* the summary alone */
 	err = navalis_bpf__load(skel);
@@ -170,6 +173,16 @@ static struct json_object *op_load(struct json_object *cmd)
 	return o;
 }
 
+/* Of a map per CPU the value of each, and only that of the first is put; the others are 0. */
+static size_t value_size(const struct bpf_map *map)
+{
+	const size_t size = bpf_map__value_size(map);
+
+	if (bpf_map__type(map) != BPF_MAP_TYPE_PERCPU_HASH)
+		return size;
+	return (size + 7) / 8 * 8 * (size_t)libbpf_num_possible_cpus();
+}
+
 static struct json_object *op_map(struct json_object *cmd, const char *op)
 {
 	static __u8 key[64], value[FRAME_MAX];
@@ -180,6 +193,7 @@ static struct json_object *op_map(struct json_object *cmd, const char *op)
 	if (!map)
 		return error("no such map", ENOENT);
 	fd = bpf_map__fd(map);
+	memset(value, 0, sizeof(value));
 	if (bytes_of(cmd, "key", key, sizeof(key)) != (int)bpf_map__key_size(map))
 		return error("size of the key", EINVAL);
 	if (!strcmp(op, "put")) {
@@ -194,7 +208,7 @@ static struct json_object *op_map(struct json_object *cmd, const char *op)
 	if (err)
 		return error(op, err);
 	o = json_object_new_object();
-	json_object_object_add(o, "value", hex(value, bpf_map__value_size(map)));
+	json_object_object_add(o, "value", hex(value, value_size(map)));
 	return o;
 }
 

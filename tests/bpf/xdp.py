@@ -28,8 +28,68 @@ with open(os.path.join(ROOT, "include/navalis/reasons.def")) as f:
 NAMES = [r[0] for r in REASONS]
 
 
+TEREDO, SIXBED4, SIXTO4, SIXRD, SIXIN4, HG48 = range(1, 7)  # enum tunnel
+W2, W1 = range(2)
+
+
+def prefix6(prefix):
+    """struct prefix6 of «ADDRESS/LENGTH»."""
+    addr, length = prefix.split("/")
+    return v6(addr) + struct.pack("<I", int(length))
+
+
+def endpoint(addr, port=0):
+    return v4(addr) + struct.pack(">HH", port, 0)
+
+
+def link(mtu=1280, df=0, copy_class=0):
+    return struct.pack("<IBBH", mtu, df, copy_class, 0)
+
+
+def array(items, room):
+    """Their number, and as many as there is room for."""
+    return struct.pack("<I", len(items)) + b"".join(items).ljust(room, b"\0")
+
+
+def server(primary, secondary, relay_max=88, mtu=0):
+    return v4(primary) + v4(secondary) + struct.pack("<HHI", relay_max, mtu, 0)
+
+
+def sixbed4(service, port, prefix, mtu=1280, min_port=1024, format=W2, retract=0, port0_native=0, routes=()):
+    return endpoint(service, port) + v6(prefix)[:8] + struct.pack("<HHBBBB", mtu, min_port, format, retract, port0_native, 0) + \
+        array([prefix6(r) for r in routes], 200) + bytes(4)
+
+
+def sixto4(local, source=None, anycast=0, return_only=0, senders=(), **how):
+    return v4(local) + v4(source or local) + struct.pack("<BBH", anycast, return_only, 0) + \
+        array([prefix6(s) for s in senders], 160) + link(**how)
+
+
+def sixrd(prefix, v4_net, br, relays=(), **how):
+    net, length = v4_net.split("/")
+    return prefix6(prefix) + v4(net) + struct.pack("<I", int(length)) + v4(br) + array([v4(r) for r in relays], 16) + link(**how)
+
+
+def sixin4(local, remote, ident, prefixes, any_source=0, **how):
+    """struct sixin4_tunnel: what the map holds."""
+    return v4(local) + v4(remote) + struct.pack("<I", ident) + array([prefix6(p) for p in prefixes], 80) + \
+        struct.pack("<B7x", any_source) + link(**how)
+
+
+def hg48(prefix, service, port, life=100, min_port=1024, unsolicited=0):
+    return v6(prefix) + endpoint(service, port) + struct.pack("<4I", life, 10, 3, 100) + struct.pack("<II", 0, 0) + \
+        struct.pack("<HBB", min_port, unsolicited, 0) + link()
+
+
+def tunnels(prefixes, cross):
+    """prefixes: (prefix, tunnel, number); cross: (from, to)."""
+    bits = sum(1 << f * 8 + t for f, t in cross)
+    return struct.pack("<QII", bits, len(prefixes), 0) + \
+        b"".join(prefix6(p) + struct.pack("<II", kind, n) for p, kind, n in prefixes).ljust(24 * 28, b"\0")
+
+
 def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=0, meter=0, burst=0, life=LIFE,
-           nexthop_life=4):
+           nexthop_life=4, server=b"", sixbed4=(), sixto4=b"", sixrd=(), sixin4_locals=(), hg48=b"", prefixes=(), cross=()):
     """struct nav_config of abi.h, byte for byte."""
     out = struct.pack("<4sHH", v4(SERVICE), struct.unpack("<H", struct.pack(">H", PORT))[0], 0)
     out += v6("fe80::")[:8] + struct.pack("<IIIBBBB", 1280, life, REPROOF, admission_rfc, checksum_zero, 0, frags)
@@ -42,7 +102,10 @@ def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=
     out = out.ljust(36 + 320 + 8 + 8192, b"\0")
     out += struct.pack("<I8I", len(nics), *(list(nics) + [0] * (NICS - len(nics))))
     out += struct.pack("<II3QI", BUCKETS, SHIFT, *SEED, nexthop_life)
-    return (out + struct.pack("<II", meter, burst) * 5).ljust(10624, b"\0")
+    out += struct.pack("<II", meter, burst) * 5
+    out += server.ljust(16, b"\0") + bytes(4) + b"".join(sixbed4).ljust(2 * 232, b"\0")
+    out += sixto4.ljust(184, b"\0") + array(sixrd, 8 * 60) + array([v4(a) for a in sixin4_locals], 32)
+    return (out + hg48.ljust(64, b"\0") + tunnels(prefixes, cross)).ljust(10608, b"\0")
 
 
 class Xdp:
@@ -104,10 +167,17 @@ class Xdp:
             raise RuntimeError(answer["error"])
         return answer
 
-    def load(self, own4=(), **settings):
-        """A fresh program with empty maps."""
+    def load(self, own4=(), sixin4=(), **settings):
+        """A fresh program with empty maps, but for these tunnels of 6in4."""
+        settings["sixin4_locals"] = sorted({".".join(map(str, t[:4])) for t in sixin4})
         self.loaded = self.ask(op="load", cfg=config(self.nics, **settings).hex(), buckets=BUCKETS, remapped=16,
-                               attach=self.nics)
+                               tunnels=16, attach=self.nics)
+        for t in sixin4:
+            self.put("sixin4", t[:8], t)
+            self.put("sixin4_counts", t[8:12], bytes(32))
+            for i in range(t[12]):
+                at = 16 + 20 * i
+                self.put("sixin4_prefixes", t[at + 16:at + 20] + t[at:at + 16], t[:8])
         self.put("cookies", 0, (KEYS[0] + KEYS[1]).ljust(40, b"\0"))
         ranges = sorted(int.from_bytes(v4(a), "big") for a in own4)
         own = struct.pack("<II", len(own4), 0) + b"".join(struct.pack("<II", a, a) for a in ranges)
@@ -122,6 +192,12 @@ class Xdp:
 
     def get(self, name, key):
         return bytes.fromhex(self.ask(op="get", map=name, key=struct.pack("<I", key).hex())["value"])
+
+    def counted(self, tunnel):
+        """Packets and bytes of a tunnel of 6in4: (in, out)."""
+        v = bytes.fromhex(self.ask(op="get", map="sixin4_counts", key=struct.pack("<I", tunnel).hex())["value"])
+        sums = [sum(words) for words in zip(*struct.iter_unpack("<4Q", v))]
+        return tuple(sums[:2]), tuple(sums[2:])
 
     def units(self):
         return self.ask(op="clock")["ticks"] >> SHIFT
@@ -179,7 +255,7 @@ class Xdp:
     def expect(self, frame, action, reason, nic="v4", linear=0):
         got_action, got_reason, out = self.run(frame, nic, linear)
         assert (got_reason, got_action) == (reason, action)
-        if action != REDIRECT:
+        if action not in (REDIRECT, TX):
             assert out == bytes(frame), "changed although it was not forwarded"
         note(reason)
         return out

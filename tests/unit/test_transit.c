@@ -228,7 +228,7 @@ static void nothing_is_sent_for_whom_a_mechanism_refuses(void **st)
 	transit_from_native(f->transit, f->pkt + 20, 39, f->now, &f->out);
 	expect_reason(f->out.reason, R_NOT_OURS);
 
-	f->policy.tunnels.cross[TUNNEL_SIXIN4] = 1U << TUNNEL_SIXTO4;
+	f->policy.tunnels.cross = TUNNEL_CROSS(TUNNEL_SIXIN4, TUNNEL_SIXTO4);
 	inner(f, BEHIND, SITE, 17, 8);
 	expect_reason(from_native(f), R_ENCAP);
 	inner(f, BEHIND, CE, 17, 8);
@@ -302,7 +302,7 @@ static void it_is_refused_by_name(void **st)
 	expect_reason(from_ipv4(f, "10.0.0.1", OURS), R_OUTER_REFUSED);
 	inner(f, BEHIND, SITE, 17, 8);
 	expect_reason(from_ipv4(f, REMOTE, LOCAL), R_DST_TUNNEL);
-	f->policy.tunnels.cross[TUNNEL_SIXIN4] = 1U << TUNNEL_SIXTO4;
+	f->policy.tunnels.cross = TUNNEL_CROSS(TUNNEL_SIXIN4, TUNNEL_SIXTO4);
 	expect_reason(from_ipv4(f, REMOTE, LOCAL), R_DECAP);
 }
 

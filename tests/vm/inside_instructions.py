@@ -15,6 +15,7 @@ sys.path[:0] = [os.path.join(HERE, "../bpf"), os.path.join(HERE, "../pkts")]
 from teredo import ICMPv6EchoRequest, IP, Raw, TCP, UDP, address, v4  # noqa: E402
 import test_decap as into  # noqa: E402
 import test_encap as out  # noqa: E402
+import test_proto41 as proto41  # noqa: E402
 from test_nexthop import regions, To4, To6  # noqa: E402
 from test_vlan import AD, Q, tagged  # noqa: E402
 from xdp import DROP, PASS, REDIRECT, REPROOF, SERVICE, Xdp  # noqa: E402
@@ -105,6 +106,23 @@ def paths(x):
     return p
 
 
+def tunnel_paths():
+    """The same of the other mechanisms, with all of them on."""
+    p = {}
+    for kind in "6to4", "6rd", "6in4":
+        p[kind + ", decap"] = "v4", proto41.arrives(kind, sized(64)), REDIRECT, "DECAP", None
+        p[kind + ", encap"] = "v6", proto41.leaves(kind, sized(64)), REDIRECT, "ENCAP", None
+    p["6rd, turns round"] = "v4", proto41.arrives("6rd", sized(64), dst=proto41.rd("8.0.9.8")), REDIRECT, "BOUNCED", None
+    p["decap, all on"] = "v4", decap(sized(64)), REDIRECT, "DECAP", None
+    p["encap, all on"] = "v6", out.frame(sized(64)), REDIRECT, "ENCAP", None
+    p["not ours, TCP/IPv4, all on"] = "v4", bytes(into.ETH / IP(src="8.0.9.9", dst=SERVICE) / TCP()), PASS, "NOT_OURS", None
+    p["not ours, IPv6, all on"] = "v6", out.frame(dst="2a00::1"), PASS, "NOT_OURS", None
+    return p
+
+
+EVERYTHING = proto41.CONFIG
+
+
 def times(x, nic, frame, action, reason, before):
     """Instructions of some runs, less what TEST_RUN itself takes; not of the first ones, which ask for next hops."""
     frame = frame() if callable(frame) else frame
@@ -131,7 +149,12 @@ def instructions(x):
     x.vlan("v4.s", "v4", (AD, 100))
     x.vlan("v4.4", "v4", (AD, 100), (Q, 44))
     vouch(x)
-    return {name: times(x, *how) for name, how in paths(x).items()}
+    found = {name: times(x, *how) for name, how in paths(x).items()}
+    x.load(**{**EVERYTHING, "refused": list(ranges())})
+    vouch(x)
+    x.add(CLIENT)
+    found.update({name: times(x, *how) for name, how in tunnel_paths().items()})
+    return found
 
 
 def run(cmd):
@@ -163,8 +186,7 @@ def configurations(build, x):
     return {"one NIC": one["nic"], "two NICs": two["nic"], "two NICs, several buffers": two["jumbo"]}
 
 
-def verifier(x, cfg):
-    said = x.ask(op="load", cfg=cfg, buckets=64, remapped=16, attach=[])
+def verifier(said):
     depths, = [l.split()[2] for l in said["log"].splitlines() if l.startswith("stack depth")]
     return {"processed": int(said["verifier"].split()[1]), "stack": sum(int(n) for n in depths.split("+")),
             "instructions": said["insns"], "bytes": said["jited"]}
@@ -184,7 +206,9 @@ def main(builds):
             x.stop()
             x.start(build)
             figures[build] = {"paths": instructions(x)}
-        figures[build]["verifier"] = {name: verifier(x, c["cfg"]) for name, c in cfgs.items()}
+        load = lambda c: x.ask(op="load", cfg=c, buckets=64, remapped=16, tunnels=16, attach=[])  # noqa: E731
+        figures[build]["verifier"] = {name: verifier(load(c["cfg"])) for name, c in cfgs.items()}
+        figures[build]["verifier"]["all mechanisms"] = verifier(x.load(**{**EVERYTHING, "refused": list(ranges())}).loaded)
     x.close()
     for name, c in cfgs.items():  # the same program, or these are not the figures of what runs
         assert figures[builds[0]]["verifier"][name]["processed"] == c["verified"], (name, c["verified"])

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * 6to4, 6rd and 6in4: IPv6 right behind an IPv4 header. What they decide is in the headers of the
+ * same names in include/navalis/.
+ */
+#ifndef NAVALIS_BPF_PROTO41_H
+#define NAVALIS_BPF_PROTO41_H
+
+#include <navalis/demux.h>
+#include "tunnel.h"
+
+/* Does any of them take packets to this address? */
+static __always_inline bool proto41_at(__be32 addr)
+{
+	if (sixto4_takes(&cfg.sixto4, addr))
+		return true;
+	for (__u32 i = 0; i < SIXRD_DOMAINS && i < cfg.n_sixrd; i++)
+		if (cfg.sixrd[i].br == addr)
+			return true;
+	for (__u32 i = 0; i < SIXIN4_LOCALS && i < cfg.sixin4.n_locals; i++)
+		if (cfg.sixin4.local[i] == addr)
+			return true;
+	return false;
+}
+
+/* ---- in ------------------------------------------------------------------------------------- */
+
+STEP int sixto4_decap(void)
+{
+	const struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+
+	if (!cfg.sixto4.local || !t)
+		return R_NOT_OURS;
+	return sixto4_in(&cfg, &cfg.sixto4, NULL, t->came.src.addr, t->came.dst.addr, &t->src,
+			 &t->dst);
+}
+
+STEP int sixrd_decap(__u32 number)
+{
+	const struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+
+	if (!cfg.n_sixrd || number >= SIXRD_DOMAINS || !t)
+		return R_NOT_OURS;
+	return sixrd_in(&cfg, &cfg.sixrd[number], NULL, t->came.src.addr, t->came.dst.addr,
+			&t->src, &t->dst);
+}
+
+/* A packet from one site of the domain to another turns round here (RFC 5969 8). */
+STEP int sixrd_turns(__u32 number)
+{
+	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+	const volatile struct sixrd_domain *d;
+	enum reason r;
+
+	if (!cfg.n_sixrd || number >= SIXRD_DOMAINS || !t)
+		return R_NOT_OURS;
+	d = &cfg.sixrd[number];
+	r = sixrd_turn(d, NULL, &t->dst, &t->to);
+	if (r == R_NOT_OURS)
+		return R_NONE;
+	tunnel_link(t, &d->link);
+	t->onward = ONWARD_PROTO41;
+	t->verdict = R_BOUNCED;
+	t->put = IP4_LEN;
+	return r;
+}
+
+STEP int sixin4_decap(void)
+{
+	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+	const struct sixin4_tunnel *tunnel;
+	struct sixin4_key key;
+
+	if (!cfg.sixin4.n_locals || !t)
+		return R_NOT_OURS;
+	key = (struct sixin4_key){ t->came.dst.addr, t->came.src.addr };
+	tunnel = bpf_map_lookup_elem(&sixin4, &key);
+	if (!tunnel)
+		return R_NO_TUNNEL;
+	t->counted = tunnel->id + 1;
+	return sixin4_in(&cfg, tunnel, NULL, t->came.src.addr, t->came.dst.addr, &t->src,
+			 &t->dst);
+}
+
+/* Without a sign: BPF cannot divide otherwise. */
+static __always_inline __u32 sixrd_number(const volatile struct sixrd_domain *d)
+{
+	return (__u32)((const volatile __u8 *)d - (const volatile __u8 *)cfg.sixrd) / sizeof(*d);
+}
+
+/* Of whom is the packet, and what does that one say of it? */
+static __always_inline enum reason proto41_ask(struct tunnel_packet *t)
+{
+	const struct sixin4_key key = { t->came.dst.addr, t->came.src.addr };
+	const struct sixin4_tunnel *found =
+		cfg.sixin4.n_locals ? bpf_map_lookup_elem(&sixin4, &key) : NULL;
+	struct demux who;
+	enum reason r = demux_proto41(found, cfg.sixrd, cfg.n_sixrd, &cfg.sixto4, &cfg.sixin4,
+				      t->came.dst.addr, &t->src, &who);
+	__u32 number;
+
+	if (r != R_NONE)
+		return r;
+	switch (who.tunnel) {
+	case TUNNEL_SIXIN4:
+		r = (enum reason)sixin4_decap();
+		return r == R_NONE ? MAY_LEAVE(sixin4, t->counted - 1, &t->dst) : r;
+	case TUNNEL_SIXRD:
+		number = sixrd_number(who.domain);
+		r = (enum reason)sixrd_decap(number);
+		if (r == R_NONE)
+			r = MAY_LEAVE(sixrd, number, &t->dst);
+		return r == R_NONE ? (enum reason)sixrd_turns(number) : r;
+	default:
+		r = (enum reason)sixto4_decap();
+		return r == R_NONE ? MAY_LEAVE(sixto4, 0, &t->dst) : r;
+	}
+}
+
+/* c stands behind the outer header, which is right. */
+static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct cur c)
+{
+	const struct ipv6hdr *ip6;
+	enum reason r = proto41_payload(&c, t->payload_len, &ip6);
+	int ecn;
+
+	if (r != R_NONE)
+		return r;
+	tunnel_inner(t, ip6);
+	t->off = IP4_LEN;
+	t->onward = ONWARD_NATIVE;
+	t->verdict = R_DECAP;
+	r = proto41_ask(t);
+	if (r != R_NONE)
+		return r;
+	ecn = policy_ecn(t->tos, t->class);
+	if (ecn < 0)
+		return R_ECN_CONGESTED;
+	t->ecn = (__u8)ecn;
+	r = decap_extensions(c, ip6);
+	if (r != R_NONE)
+		return r;
+	if (t->hop_limit <= 1)
+		return R_HOP_LIMIT_IN;
+	return t->onward == ONWARD_PROTO41 && t->len > t->link.mtu ? R_TOO_BIG : R_NONE;
+}
+
+/* ---- out ------------------------------------------------------------------------------------ */
+
+STEP int sixto4_encap(void)
+{
+	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+
+	if (!cfg.sixto4.local || !t)
+		return R_NOT_OURS;
+	tunnel_link(t, &cfg.sixto4.link);
+	return sixto4_out(&cfg, &cfg.sixto4, NULL, &t->src, &t->dst, &t->to);
+}
+
+STEP int sixrd_encap(__u32 number)
+{
+	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+
+	if (!cfg.n_sixrd || number >= SIXRD_DOMAINS || !t)
+		return R_NOT_OURS;
+	tunnel_link(t, &cfg.sixrd[number].link);
+	return sixrd_out(&cfg, &cfg.sixrd[number], NULL, &t->src, &t->dst, &t->to);
+}
+
+STEP int sixin4_encap(void)
+{
+	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+	const struct sixin4_tunnel *tunnel;
+
+	if (!cfg.sixin4.n_locals || !t)
+		return R_NOT_OURS;
+	tunnel = sixin4_behind(&t->dst);
+	if (!tunnel)
+		return R_NOT_OURS;
+	t->counted = tunnel->id + 1;
+	tunnel_link(t, &tunnel->link);
+	return sixin4_out(&cfg, tunnel, NULL, &t->src, &t->dst, &t->to);
+}
+
+static __always_inline bool proto41_number(const struct in6_addr *dst, __u32 *number)
+{
+	for (__u32 i = 0; i < SIXRD_DOMAINS && i < cfg.n_sixrd; i++)
+		if (sixrd_has(&cfg.sixrd[i], dst)) {
+			*number = i;
+			return true;
+		}
+	return false;
+}
+
+/* A native packet. */
+static __always_inline enum reason proto41_encap(struct tunnel_packet *t)
+{
+	enum tunnel to = TUNNEL_SIXIN4;
+	__u32 number;
+	enum reason r;
+
+	t->onward = ONWARD_PROTO41;
+	t->verdict = R_ENCAP;
+	t->put = IP4_LEN;
+	if (cfg.sixto4.local && sixto4_is(&t->dst)) {
+		to = TUNNEL_SIXTO4;
+		r = (enum reason)sixto4_encap();
+	} else if (proto41_number(&t->dst, &number)) {
+		to = TUNNEL_SIXRD;
+		r = (enum reason)sixrd_encap(number);
+	} else {
+		r = (enum reason)sixin4_encap();
+	}
+	if (r == R_NOT_OURS)
+		return r;
+	if (t->len > t->frame_len - t->l2)
+		return R_NATIVE_LENGTH;
+	if (r == R_NONE)
+		r = may_enter(to, &t->src);
+	if (r != R_NONE)
+		return r;
+	if (t->len > t->link.mtu)
+		return R_TOO_BIG;
+	return t->hop_limit <= 1 ? R_HOP_LIMIT_OUT : R_NONE;
+}
+
+#endif

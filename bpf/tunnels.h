@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is not the Teredo relay's: to which of the other mechanisms does it belong?
+ */
+#ifndef NAVALIS_BPF_TUNNELS_H
+#define NAVALIS_BPF_TUNNELS_H
+
+#include "proto41.h"
+#include "sixbed4.h"
+
+/* Whom nothing is sent to or believed from, for refuse4.h. */
+STEP int refuse4_search(__be32 addr)
+{
+	if (!udp_any())
+		return REFUSAL_NONE;
+	if (own_has4(NULL, addr))
+		return REFUSAL_OURS;
+	return addr4_set_has(&cfg.refused, addr) ? REFUSAL_LISTED : REFUSAL_NONE;
+}
+
+static __always_inline bool udp_at(__be32 addr)
+{
+	return sixbed4_any() && sixbed4_at(addr);
+}
+
+/* c stands behind an IPv4 header that is right. */
+static __always_inline enum reason udp_decap(struct tunnel_packet *t, struct cur c)
+{
+	const __u32 len = t->payload_len;
+	const struct udphdr *udp = len < UDP_LEN ? NULL : cur_take(&c, sizeof(*udp));
+	__u32 which;
+
+	if (!udp)
+		return R_UDP_LENGTH;
+	t->came.src.port = udp->source;
+	t->came.dst.port = udp->dest;
+	which = sixbed4_listener(t->came.dst);
+	if (which >= SIXBED4_LISTENERS)
+		return R_NOT_OURS;
+	if (HOST16(udp->len) < UDP_LEN || HOST16(udp->len) > len)
+		return R_UDP_LENGTH;
+	t->payload_len = HOST16(udp->len) - UDP_LEN;
+	t->sixbed4 = which + 1;
+	return R_NONE;
+}
+
+/* What the steps above have found out whose it is: not asked by them, to keep the stack low. */
+static __always_inline enum reason tunnels_ask(struct xdp_md *ctx, struct tunnel_packet *t)
+{
+	const __u32 which = t->sixbed4 - 1;
+	enum reason r;
+
+	if (!sixbed4_any() || !t->sixbed4)
+		return R_NONE;
+	r = (enum reason)sixbed4_decap(ctx, which);
+	if (r == R_SOLICITED)
+		return (enum reason)sixbed4_advertise(which);
+	return r == R_NONE && t->onward == ONWARD_NATIVE ? MAY_LEAVE(sixbed4, 0, &t->dst) : r;
+}
+
+STEP int tunnels_from_ip4(struct xdp_md *ctx)
+{
+	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+	const struct iphdr *ip;
+	struct frame f;
+	struct cur c;
+	enum reason r;
+	bool udp;
+
+	if (!tunnels_any() || !t || !tunnel_frame(&f, &c, ctx, t))
+		return R_NOT_OURS;
+	ip = cur_take(&c, sizeof(*ip));
+	if (!ip || ip->version != 4)
+		return R_NOT_OURS;
+	udp = ip->protocol == IPPROTO_UDP;
+	if (!(udp ? udp_at(ip->daddr) : ip->protocol == IPPROTO_IPV6 && proto41_at(ip->daddr)))
+		return R_NOT_OURS;
+	r = parse_ip4(ip, f.len - f.l2);
+	if (r != R_NONE)
+		return r;
+	t->came.src.addr = ip->saddr;
+	t->came.dst.addr = ip->daddr;
+	t->tos = ip->tos;
+	t->payload_len = HOST16(ip->tot_len) - IP4_LEN;
+	return udp ? udp_decap(t, c) : proto41_decap(t, c);
+}
+
+STEP int tunnels_from_ip6(struct xdp_md *ctx)
+{
+	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
+	const struct ipv6hdr *ip6;
+	struct frame f;
+	struct cur c;
+	enum reason r;
+	__u32 which;
+
+	if (!tunnels_any() || !t || !tunnel_frame(&f, &c, ctx, t))
+		return R_NOT_OURS;
+	ip6 = cur_take(&c, sizeof(*ip6));
+	if (!ip6 || ip6->version != 6)
+		return R_NOT_OURS;
+	tunnel_inner(t, ip6);
+	t->ecn = t->class & 3;
+	which = sixbed4_behind(&t->dst);
+	if (which >= SIXBED4_LISTENERS)
+		return proto41_encap(t);
+	if (t->len > f.len - f.l2)
+		return R_NATIVE_LENGTH;
+	r = (enum reason)sixbed4_encap(ctx, which);
+	return r == R_NONE ? may_enter(TUNNEL_SIXBED4, &t->src) : r;
+}
+
+static __always_inline enum reason tunnels_send(struct xdp_md *ctx, enum onward onward)
+{
+	enum reason r = (enum reason)(onward == ONWARD_NATIVE ? tunnel_hop6(ctx) : tunnel_hop4(ctx));
+
+	if (r != R_NONE)
+		return r;
+	switch (onward) {
+	case ONWARD_NATIVE:
+		return (enum reason)tunnel_to_native(ctx);
+	case ONWARD_PROTO41:
+		return (enum reason)tunnel_to_proto41(ctx);
+	case ONWARD_UDP:
+		return (enum reason)tunnel_to_udp(ctx);
+	default:
+		return (enum reason)tunnel_answer(ctx);
+	}
+}
+
+static __always_inline enum reason tunnels(struct frame *f, int (*judge)(struct xdp_md *ctx))
+{
+	struct tunnel_packet *t;
+	enum reason r;
+
+	if (!tunnels_any())
+		return R_NOT_OURS;
+	t = THE_ONLY(tunnel_packet);
+	if (!t)
+		return R_NOT_OURS;
+	*t = (struct tunnel_packet){
+		.units = f->units, .frame_len = f->len, .l2 = f->l2, .in = f->in,
+	};
+	r = (enum reason)judge(f->ctx);
+	if (r == R_NONE)
+		r = tunnels_ask(f->ctx, t);
+	if (r == R_NONE)
+		r = tunnels_send(f->ctx, t->onward);
+	/* 0: back by the NIC that it came from */
+	f->out = t->out == f->ctx->ingress_ifindex ? 0 : t->out;
+	return r;
+}
+
+#endif
