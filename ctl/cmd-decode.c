@@ -6,24 +6,7 @@
 #include <arpa/inet.h>
 
 #include "ctl.h"
-
-/* What the built-in list says about an address, or NULL. */
-static const char *refused(__be32 addr)
-{
-	static const struct {
-		__u32 net, len;
-		const char *text;
-	} list[] = {
-#define REFUSED4(a, b, x, d, len, text) { (__u32)a << 24 | b << 16 | x << 8 | d, len, text },
-#include "navalis/refused4.def"
-#undef REFUSED4
-	};
-
-	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		if (!((HOST32(addr) ^ list[i].net) >> (32 - list[i].len)))
-			return list[i].text;
-	return NULL;
-}
+#include "navalis/refuse4.h"
 
 struct lines {
 	struct json_object *json; /* NULL: print */
@@ -39,7 +22,7 @@ static void line(struct lines *l, const char *name, const char *value)
 
 static void ipv4_line(struct lines *l, const char *name, __be32 addr)
 {
-	const char *why = refused(addr);
+	const char *why = refused4_block(addr);
 	char text[128];
 
 	if (l->json || !why)
@@ -70,7 +53,7 @@ static void flags_line(struct lines *l, unsigned flags)
 static void teredo_lines(struct lines *l, const struct in6_addr *a)
 {
 	struct endpoint4 at = teredo_mapped(a);
-	const char *why = refused(at.addr), *server_why = refused(teredo_server(a));
+	const char *why = refused4_block(at.addr), *server_why = refused4_block(teredo_server(a));
 
 	ipv4_line(l, "server", teredo_server(a));
 	flags_line(l, HOST16(teredo_flags(a)));
