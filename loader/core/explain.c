@@ -551,9 +551,11 @@ static void ours_lines(const struct explain_world *w, __be32 a, struct explained
 {
 	const struct nav_config *cfg = w->cfg;
 
+	if (!a) /* what is not configured is there */
+		return;
 	if (cfg->service.addr == a)
 		fact(e, "the Teredo relay's service address: UDP port %u", HOST16(cfg->service.port));
-	if (a && (cfg->server.addr[0] == a || cfg->server.addr[1] == a))
+	if (cfg->server.addr[0] == a || cfg->server.addr[1] == a)
 		fact(e, "an address of the Teredo server: UDP port %u", TEREDO_SERVER_PORT);
 	for (__u32 i = 0; i < SIXBED4_LISTENERS; i++)
 		if (cfg->sixbed4[i].service.addr == a)
