@@ -149,7 +149,7 @@ static bool parse_domain(const char *text, struct sixrd_domain *d)
 	char prefix[64];
 
 	snprintf(prefix, sizeof(prefix), "%.*s", comma ? (int)(comma - text) : (int)strlen(text), text);
-	return strchr(prefix, '/') && input_prefix(AF_INET6, prefix, &d->prefix.addr, &d->prefix.len) &&
+	return input_prefix(AF_INET6, prefix, &d->prefix.addr, &d->prefix.len) &&
 	       (!comma || (strchr(comma, '/') && input_prefix(AF_INET, comma + 1, &d->v4, &d->v4_len))) &&
 	       sixrd_valid(d);
 }
