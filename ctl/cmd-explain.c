@@ -16,7 +16,8 @@ static const char *word(struct json_object *o, const char *name)
 
 static void print_line(struct json_object *o)
 {
-	const char *verdict = word(o, "verdict"), *section = word(o, "section"), *text = word(o, "text");
+	const char *verdict = word(o, "verdict"), *section = word(o, "section"),
+		   *text = word(o, "text");
 
 	if (!verdict) {
 		printf("  %s\n", text ? text : "");
@@ -54,9 +55,11 @@ static void print_explained(struct json_object *result)
 	char heading[128];
 
 	print_lines(lines, "address", word(result, "address"));
-	snprintf(heading, sizeof(heading), "a packet to it%s%s", peer ? ", as from " : "", peer ? peer : "");
+	snprintf(heading, sizeof(heading), "a packet to it%s%s", peer ? ", as from " : "",
+		 peer ? peer : "");
 	print_lines(lines, "to", heading);
-	snprintf(heading, sizeof(heading), "a packet from it%s%s", peer ? ", as to " : "", peer ? peer : "");
+	snprintf(heading, sizeof(heading), "a packet from it%s%s", peer ? ", as to " : "",
+		 peer ? peer : "");
 	print_lines(lines, "from", heading);
 }
 
@@ -73,7 +76,8 @@ int cmd_explain(struct ctl *c)
 	if (c->argc != 1)
 		return ctl_fail(c, EXIT_USAGE, "explain wants one address, of IPv6 or IPv4");
 	if (inet_pton(AF_INET6, c->argv[0], &a) != 1 && inet_pton(AF_INET, c->argv[0], &a) != 1)
-		return ctl_fail(c, EXIT_USAGE, "«%s» is neither an IPv6 nor an IPv4 address", c->argv[0]);
+		return ctl_fail(c, EXIT_USAGE, "«%s» is neither an IPv6 nor an IPv4 address",
+				c->argv[0]);
 	request = control_request("explain");
 	json_object_object_add(request, "address", json_object_new_string(c->argv[0]));
 	code = control_order(c, request, PATIENCE_S, members, &result);

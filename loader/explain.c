@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The order explain: what is known of an address is gathered, core/explain.c thinks, and JSON is made of it. */
+/* The order explain: gathers what is known of an address for core/explain.c, and makes JSON of it. */
 #include <arpa/inet.h>
 
 #include "core/explain.h"
@@ -17,10 +17,13 @@ static const struct {
 };
 
 static const char *const verdicts[] = {
-	[ACTION_FORWARD] = "forward", [ACTION_PASS] = "pass", [ACTION_DROP] = "drop", [ACTION_NOTE] = "note",
+	[ACTION_FORWARD] = "forward",
+	[ACTION_PASS] = "pass",
+	[ACTION_DROP] = "drop",
+	[ACTION_NOTE] = "note",
 };
 
-/* ---- what is known of a Teredo client --------------------------------------------------------- */
+/* ---- what is known of a Teredo client -------------------------------------------------------- */
 
 struct search {
 	const struct in6_addr *addr;
@@ -41,7 +44,8 @@ static bool look_at(void *data, struct peer *peer)
 	return false;
 }
 
-static struct explain_client client_of(struct daemon *d, const struct in6_addr *a, struct relay_time now)
+static struct explain_client client_of(struct daemon *d, const struct in6_addr *a,
+				       struct relay_time now)
 {
 	struct client *entry = table_find(&d->table, teredo_id(a), teredo_server(a));
 	struct remap_ops map = datapath_remap(d->datapath);
@@ -69,7 +73,7 @@ static struct explain_client client_of(struct daemon *d, const struct in6_addr *
 	return c;
 }
 
-/* ---- the answer ------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static struct json_object *text_or_null(const char *text)
 {
@@ -79,16 +83,21 @@ static struct json_object *text_or_null(const char *text)
 static struct json_object *json_line(const struct explain_line *l)
 {
 	static const char *const about[] = {
-		[EXPLAIN_ADDRESS] = "address", [EXPLAIN_TO] = "to", [EXPLAIN_FROM] = "from",
+		[EXPLAIN_ADDRESS] = "address",
+		[EXPLAIN_TO] = "to",
+		[EXPLAIN_FROM] = "from",
 	};
 	const bool verdict = l->reason < R_MAX;
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "about", json_object_new_string(about[l->about]));
-	json_object_object_add(o, "verdict", text_or_null(verdict ? verdicts[reasons[l->reason].action] : NULL));
+	json_object_object_add(o, "verdict",
+			       text_or_null(verdict ? verdicts[reasons[l->reason].action] : NULL));
 	json_object_object_add(o, "reason", text_or_null(verdict ? reasons[l->reason].name : NULL));
-	json_object_object_add(o, "section", text_or_null(verdict ? reasons[l->reason].section : NULL));
-	json_object_object_add(o, "meaning", text_or_null(verdict ? reasons[l->reason].meaning : NULL));
+	json_object_object_add(o, "section",
+			       text_or_null(verdict ? reasons[l->reason].section : NULL));
+	json_object_object_add(o, "meaning",
+			       text_or_null(verdict ? reasons[l->reason].meaning : NULL));
 	json_object_object_add(o, "text", json_object_new_string(l->text));
 	return o;
 }
@@ -132,10 +141,14 @@ static bool has_program(const struct nav_daemon *page)
 struct json_object *explain_answer(struct daemon *d, struct json_object *request)
 {
 	struct json_object *member = json_object_object_get(request, "address");
-	const char *text = json_object_is_type(member, json_type_string) ? json_object_get_string(member) : "";
+	const char *text =
+		json_object_is_type(member, json_type_string) ? json_object_get_string(member) : "";
 	const struct relay_time now = now_of(d);
 	struct explain_world w = {
-		.cfg = &d->policy, .host = &d->host, .clock = &d->meta->clock, .now = now.units,
+		.cfg = &d->policy,
+		.host = &d->host,
+		.clock = &d->meta->clock,
+		.now = now.units,
 		.xdp = has_program(d->page),
 	};
 	struct json_object *answer;
@@ -144,7 +157,8 @@ struct json_object *explain_answer(struct daemon *d, struct json_object *request
 	const bool is6 = inet_pton(AF_INET6, text, &a) == 1;
 
 	if (!is6 && inet_pton(AF_INET, text, &a) != 1)
-		return control_error(USAGE, "explain: address is neither an IPv6 nor an IPv4 address");
+		return control_error(USAGE,
+				     "explain: address is neither an IPv6 nor an IPv4 address");
 	e = malloc(sizeof(*e));
 	if (!e)
 		return control_error(FAILED, "explain: out of memory");

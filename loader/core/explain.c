@@ -11,8 +11,8 @@
 #include "navalis/sixbed4.h"
 
 static const char *const tunnel_names[TUNNEL_MAX] = {
-	[TUNNEL_NONE] = "native",   [TUNNEL_TEREDO] = "Teredo", [TUNNEL_SIXBED4] = "6bed4",
-	[TUNNEL_SIXTO4] = "6to4",   [TUNNEL_SIXRD] = "6rd",     [TUNNEL_SIXIN4] = "6in4",
+	[TUNNEL_NONE] = "native", [TUNNEL_TEREDO] = "Teredo", [TUNNEL_SIXBED4] = "6bed4",
+	[TUNNEL_SIXTO4] = "6to4", [TUNNEL_SIXRD] = "6rd",     [TUNNEL_SIXIN4] = "6in4",
 	[TUNNEL_HG48] = "HG48",
 };
 
@@ -103,16 +103,19 @@ static void refused_line(const struct explain_world *w, __be32 a, struct explain
 	const char *block = refused4_block(a);
 
 	if (is_own4(w, a))
-		fact(e, "%s is this host's own, or a broadcast address of its networks", text4(a).s);
+		fact(e, "%s is this host's own, or a broadcast address of its networks",
+		     text4(a).s);
 	else if (addr4_set_has(&w->cfg->refused, a))
-		fact(e, "%s is refused: %s", text4(a).s, block ? block : "«refuse» of the configuration");
+		fact(e, "%s is refused: %s", text4(a).s,
+		     block ? block : "«refuse» of the configuration");
 	else if (block)
 		fact(e, "%s is %s, which this configuration does not refuse", text4(a).s, block);
 }
 
-/* ---- what the data path asks before and after a mechanism ------------------------------------- */
+/* ---- what the data path asks before and after a mechanism ------------------------------------ */
 
-static const struct sixin4_tunnel *sixin4_of(const struct explain_world *w, const struct in6_addr *a)
+static const struct sixin4_tunnel *tunnel_behind(const struct explain_world *w,
+						 const struct in6_addr *a)
 {
 	const struct sixin4_tunnel *best = NULL;
 	__u32 len = 0;
@@ -129,7 +132,8 @@ static const struct sixin4_tunnel *sixin4_of(const struct explain_world *w, cons
 	return best;
 }
 
-static const struct sixin4_tunnel *sixin4_between(const struct explain_world *w, __be32 local, __be32 remote)
+static const struct sixin4_tunnel *tunnel_between(const struct explain_world *w, __be32 local,
+						  __be32 remote)
 {
 	for (__u32 i = 0; i < w->n_sixin4; i++)
 		if (w->sixin4[i].local == local && w->sixin4[i].remote == remote)
@@ -138,9 +142,10 @@ static const struct sixin4_tunnel *sixin4_between(const struct explain_world *w,
 }
 
 /* From native IPv6 into a tunnel: what else is to be asked of the source. */
-static enum reason native_into(const struct explain_world *w, enum tunnel to, const struct in6_addr *src)
+static enum reason native_into(const struct explain_world *w, enum tunnel to,
+			       const struct in6_addr *src)
 {
-	return tunnels_native(&w->cfg->tunnels, to, src, sixin4_of(w, src));
+	return tunnels_native(&w->cfg->tunnels, to, src, tunnel_behind(w, src));
 }
 
 /* Out of a tunnel: what else is to be asked of the destination. */
@@ -149,7 +154,7 @@ static enum reason out_of_tunnel(const struct explain_world *w, enum tunnel from
 {
 	if (!w->cfg->local_services && host_has6(w->host, dst))
 		return R_DST_LOCAL;
-	return tunnels_cross(&w->cfg->tunnels, from, id, dst, sixin4_of(w, dst));
+	return tunnels_cross(&w->cfg->tunnels, from, id, dst, tunnel_behind(w, dst));
 }
 
 static enum reason either(enum reason first, enum reason second)
@@ -188,9 +193,11 @@ static void to_line(struct explained *e, enum reason r, const char *how)
 static void from_line(struct explained *e, enum reason r, const char *how)
 {
 	if (r == R_NONE)
-		put(e, EXPLAIN_FROM, R_DECAP, "from %s goes on to native IPv6%s", text_at(e->at).s, how);
+		put(e, EXPLAIN_FROM, R_DECAP, "from %s goes on to native IPv6%s", text_at(e->at).s,
+		    how);
 	else
-		put(e, EXPLAIN_FROM, r, "from %s does not go on", e->at.addr ? text_at(e->at).s : "anywhere");
+		put(e, EXPLAIN_FROM, r, "from %s does not go on",
+		    e->at.addr ? text_at(e->at).s : "anywhere");
 }
 
 /* ---- Teredo ---------------------------------------------------------------------------------- */
@@ -207,10 +214,10 @@ static void teredo_known(const struct explain_world *w, const struct in6_addr *a
 			fact(e, "not proven: %u bubbles sent, no answer yet, for %s%s", c->bubbles,
 			     text_s(c->since_ms).s, c->kept ? "; one packet waits for it" : "");
 		else if (c->state == PEER_SILENT)
-			fact(e, "not proven: silent, it answered none of %u bubbles; for %s", c->bubbles,
-			     text_s(c->since_ms).s);
+			fact(e, "not proven: silent, it answered none of %u bubbles; for %s",
+			     c->bubbles, text_s(c->since_ms).s);
 		else if (c->state == PEER_WEAK)
-			fact(e, "served without proof, by the daemon alone: admission = rfc; heard %s ago",
+			fact(e, "served by the daemon without proof: admission = rfc; heard %s ago",
 			     text_s(c->since_ms).s);
 		else
 			fact(e, "not proven: nothing was heard of it lately");
@@ -222,14 +229,17 @@ static void teredo_known(const struct explain_world *w, const struct in6_addr *a
 		fact(e, "proven: heard %s ago, valid for %s more without a packet", text_s(heard).s,
 		     text_s(nav_ms_of_units(w->clock, w->cfg->life - (__u32)units)).s);
 	else
-		fact(e, "proven once, but last heard %s ago: it has to prove itself again", text_s(heard).s);
+		fact(e, "proven once, but last heard %s ago: it has to prove itself again",
+		     text_s(heard).s);
 	if (c->has_proof)
-		fact(e, "its last proof was %s ago; it is asked for another every five minutes or so",
+		fact(e,
+		     "its last proof was %s ago; it is asked for another every five minutes or so",
 		     text_s(c->proof_ms).s);
 }
 
 /* To one that is not proven. */
-static void teredo_punch(const struct explain_world *w, const struct in6_addr *a, struct explained *e)
+static void teredo_punch(const struct explain_world *w, const struct in6_addr *a,
+			 struct explained *e)
 {
 	const struct explain_client *c = &w->client;
 	const struct text server = text4(teredo_server(a));
@@ -240,15 +250,18 @@ static void teredo_punch(const struct explain_world *w, const struct in6_addr *a
 		put(e, EXPLAIN_TO, R_SILENT,
 		    "its sender hears «address unreachable»: a bubble of the client's ends that");
 	else if (!c->known && c->state == PEER_PROBE && c->kept)
-		put(e, EXPLAIN_TO, R_QUEUE_FULL, "another one waits already for the answer to the bubble");
+		put(e, EXPLAIN_TO, R_QUEUE_FULL,
+		    "another one waits already for the answer to the bubble");
 	else if (!c->known && c->state == PEER_PROBE)
-		put(e, EXPLAIN_TO, R_QUEUED, "waits for the answer to the bubble sent through %s:3544", server.s);
+		put(e, EXPLAIN_TO, R_QUEUED,
+		    "waits for the answer to the bubble sent through %s:3544", server.s);
 	else
-		put(e, EXPLAIN_TO, R_UNPROVEN_OUT, "is kept, and a hole punched: a bubble through %s:3544",
-		    server.s);
+		put(e, EXPLAIN_TO, R_UNPROVEN_OUT,
+		    "is kept, and a hole punched: a bubble through %s:3544", server.s);
 }
 
-static void explain_teredo(const struct explain_world *w, const struct in6_addr *a, struct explained *e)
+static void explain_teredo(const struct explain_world *w, const struct in6_addr *a,
+			   struct explained *e)
 {
 	const struct nav_config *cfg = w->cfg;
 	const struct explain_client *c = &w->client;
@@ -258,7 +271,8 @@ static void explain_teredo(const struct explain_world *w, const struct in6_addr 
 	const enum reason client = policy_client(cfg, own_of(w), a);
 	enum reason r;
 
-	fact(e, "Teredo client: server %s, mapped to %s", text4(server).s, text_at(teredo_mapped(a)).s);
+	fact(e, "Teredo client: server %s, mapped to %s", text4(server).s,
+	     text_at(teredo_mapped(a)).s);
 	refused_line(w, server, e);
 	refused_line(w, teredo_mapped(a).addr, e);
 	if (cfg->server.addr[0] && (server == cfg->server.addr[0] || server == cfg->server.addr[1]))
@@ -266,7 +280,8 @@ static void explain_teredo(const struct explain_world *w, const struct in6_addr 
 	e->at = young ? c->at : teredo_mapped(a);
 	teredo_known(w, a, young, e);
 
-	r = either(policy_native_src(cfg, own_of(w), &e->peer), native_into(w, TUNNEL_TEREDO, &e->peer));
+	r = either(policy_native_src(cfg, own_of(w), &e->peer),
+		   native_into(w, TUNNEL_TEREDO, &e->peer));
 	if (r == R_NONE && !young) {
 		r = client;
 		if (r == R_NONE)
@@ -275,14 +290,16 @@ static void explain_teredo(const struct explain_world *w, const struct in6_addr 
 	if (r != R_NONE || young)
 		to_line(e, r, by);
 
-	r = either(policy_native_dst(cfg, own_of(w), &e->peer), out_of_tunnel(w, TUNNEL_TEREDO, 0, &e->peer));
+	r = either(policy_native_dst(cfg, own_of(w), &e->peer),
+		   out_of_tunnel(w, TUNNEL_TEREDO, 0, &e->peer));
 	r = either(r, young ? R_NONE : client);
 	if (r != R_NONE || young)
 		from_line(e, r, by);
 	else if (cfg->admission_rfc)
 		from_line(e, r, ", by the daemon: admission = rfc asks for no proof");
 	else
-		put(e, EXPLAIN_FROM, R_UNPROVEN_IN, "from %s is kept, and the client challenged by a bubble through %s:3544",
+		put(e, EXPLAIN_FROM, R_UNPROVEN_IN,
+		    "from %s is kept, and the client challenged by a bubble through %s:3544",
 		    text_at(e->at).s, text4(server).s);
 	put(e, EXPLAIN_FROM, R_SRC_MISMATCH, "from anywhere but %s", text_at(e->at).s);
 }
@@ -304,8 +321,8 @@ static void explain_sixbed4(const struct explain_world *w, const struct sixbed4_
 		fact(e, "under the 6bed4 prefix, but names no endpoint");
 	} else {
 		e->at = sixbed4_unpack(bed->format, sixbed4_low(a));
-		fact(e, "6bed4 peer at %s; its router is %s:%u", text_at(e->at).s, text4(bed->service.addr).s,
-		     HOST16(bed->service.port));
+		fact(e, "6bed4 peer at %s; its router is %s:%u", text_at(e->at).s,
+		     text4(bed->service.addr).s, HOST16(bed->service.port));
 		refused_line(w, e->at.addr, e);
 	}
 	h.saddr = e->peer;
@@ -320,21 +337,22 @@ static void explain_sixbed4(const struct explain_world *w, const struct sixbed4_
 	r = either(r, policy_native_dst(w->cfg, own_of(w), &e->peer));
 	from_line(e, either(r, out_of_tunnel(w, TUNNEL_SIXBED4, 0, &e->peer)), "");
 	if (e->at.addr)
-		put(e, EXPLAIN_FROM, R_SIXBED4_MOVED, "from anywhere else than %s", text_at(e->at).s);
+		put(e, EXPLAIN_FROM, R_SIXBED4_MOVED, "from anywhere else than %s",
+		    text_at(e->at).s);
 }
 
-/* ---- protocol 41 ------------------------------------------------------------------------------ */
+/* ---- protocol 41 ----------------------------------------------------------------------------- */
 
 /* What came from an IPv4 address to one of ours: whose it is, and what that one says. */
 static enum reason from41(const struct explain_world *w, __be32 outer_src, __be32 outer_dst,
 			  const struct in6_addr *src, const struct in6_addr *dst)
 {
 	const struct nav_config *cfg = w->cfg;
-	const struct sixin4_tunnel *in4 = sixin4_between(w, outer_dst, outer_src);
+	const struct sixin4_tunnel *in4 = tunnel_between(w, outer_dst, outer_src);
 	struct demux to;
 	__u32 id = 0;
-	enum reason r = demux_proto41(in4, cfg->sixrd, cfg->n_sixrd, &cfg->sixto4, &cfg->sixin4, outer_dst,
-				      src, &to);
+	enum reason r = demux_proto41(in4, cfg->sixrd, cfg->n_sixrd, &cfg->sixto4, &cfg->sixin4,
+				      outer_dst, src, &to);
 
 	if (r != R_NONE)
 		return r;
@@ -350,9 +368,9 @@ static enum reason from41(const struct explain_world *w, __be32 outer_src, __be3
 	return either(r, out_of_tunnel(w, to.tunnel, id, dst));
 }
 
-static void proto41_lines(const struct explain_world *w, const struct in6_addr *a, enum tunnel tunnel,
-			  enum reason out, __be32 local, const volatile struct tunnel_link *link,
-			  struct explained *e)
+static void proto41_lines(const struct explain_world *w, const struct in6_addr *a,
+			  enum tunnel tunnel, enum reason out, __be32 local,
+			  const volatile struct tunnel_link *link, struct explained *e)
 {
 	refused_line(w, e->at.addr, e);
 	fact(e, "longer than %u bytes does not fit: Packet Too Big", link->mtu);
@@ -360,7 +378,8 @@ static void proto41_lines(const struct explain_world *w, const struct in6_addr *
 	from_line(e, from41(w, e->at.addr, local, a, &e->peer), "");
 }
 
-static void explain_sixto4(const struct explain_world *w, const struct in6_addr *a, struct explained *e)
+static void explain_sixto4(const struct explain_world *w, const struct in6_addr *a,
+			   struct explained *e)
 {
 	const struct sixto4_config *to4 = &w->cfg->sixto4;
 	struct outer4 to;
@@ -368,8 +387,8 @@ static void explain_sixto4(const struct explain_world *w, const struct in6_addr 
 	e->at.addr = addr6_sixto4_v4(a);
 	fact(e, "6to4 site at %s; its relay here is %s%s", text4(e->at.addr).s, text4(to4->local).s,
 	     to4->return_only ? ", which only sends, for this host or its site" : "");
-	proto41_lines(w, a, TUNNEL_SIXTO4, sixto4_out(w->cfg, to4, own_of(w), &e->peer, a, &to), to4->local,
-		      &to4->link, e);
+	proto41_lines(w, a, TUNNEL_SIXTO4, sixto4_out(w->cfg, to4, own_of(w), &e->peer, a, &to),
+		      to4->local, &to4->link, e);
 	if (!to4->return_only)
 		put(e, EXPLAIN_FROM, R_SRC_MISMATCH, "from anywhere but %s", text4(e->at.addr).s);
 }
@@ -383,9 +402,10 @@ static void explain_sixrd(const struct explain_world *w, __u32 id, const struct 
 
 	e->at.addr = sixrd_v4(d, a);
 	site = sixrd_delegated(d, e->at.addr);
-	fact(e, "6rd customer at %s with %s; its border relay is %s", text4(e->at.addr).s, text_prefix(&site).s,
-	     text4(d->br).s);
-	proto41_lines(w, a, TUNNEL_SIXRD, sixrd_out(w->cfg, d, own_of(w), &e->peer, a, &to), d->br, &d->link, e);
+	fact(e, "6rd customer at %s with %s; its border relay is %s", text4(e->at.addr).s,
+	     text_prefix(&site).s, text4(d->br).s);
+	proto41_lines(w, a, TUNNEL_SIXRD, sixrd_out(w->cfg, d, own_of(w), &e->peer, a, &to), d->br,
+		      &d->link, e);
 	put(e, EXPLAIN_FROM, R_SRC_MISMATCH, "from anywhere but %s", text4(e->at.addr).s);
 }
 
@@ -395,15 +415,17 @@ static void explain_sixin4(const struct explain_world *w, const struct sixin4_tu
 	struct outer4 to;
 
 	e->at.addr = t->remote;
-	fact(e, "behind the configured tunnel %s - %s (6in4)", text4(t->local).s, text4(t->remote).s);
-	proto41_lines(w, a, TUNNEL_SIXIN4, sixin4_out(w->cfg, t, own_of(w), &e->peer, a, &to), t->local,
-		      &t->link, e);
+	fact(e, "behind the configured tunnel %s - %s (6in4)", text4(t->local).s,
+	     text4(t->remote).s);
+	proto41_lines(w, a, TUNNEL_SIXIN4, sixin4_out(w->cfg, t, own_of(w), &e->peer, a, &to),
+		      t->local, &t->link, e);
 	put(e, EXPLAIN_FROM, R_NO_TUNNEL, "from an address that has no tunnel");
 }
 
-/* ---- HG48 ------------------------------------------------------------------------------------- */
+/* ---- HG48 ------------------------------------------------------------------------------------ */
 
-static void explain_hg48(const struct explain_world *w, const struct in6_addr *a, struct explained *e)
+static void explain_hg48(const struct explain_world *w, const struct in6_addr *a,
+			 struct explained *e)
 {
 	const struct hg48_config *hg = &w->cfg->hg48;
 	const struct endpoint4 service = { .addr = hg->service.addr, .port = hg->service.port };
@@ -413,10 +435,12 @@ static void explain_hg48(const struct explain_world *w, const struct in6_addr *a
 	e->at = hg48_endpoint(a);
 	fact(e, "HG48 endpoint at %s; its gateway is %s", text_at(e->at).s, text_at(service).s);
 	refused_line(w, e->at.addr, e);
-	r = either(hg48_out(w->cfg, hg, own_of(w), &e->peer, a, &to), native_into(w, TUNNEL_HG48, &e->peer));
+	r = either(hg48_out(w->cfg, hg, own_of(w), &e->peer, a, &to),
+		   native_into(w, TUNNEL_HG48, &e->peer));
 	to_line(e, r, " (UDP)");
 	if (r == R_NONE)
-		put(e, EXPLAIN_TO, R_UNCONFIRMED, "more than %u of them before it answers", hg->window_packets);
+		put(e, EXPLAIN_TO, R_UNCONFIRMED, "more than %u of them before it answers",
+		    hg->window_packets);
 	r = hg48_in(w->cfg, hg, own_of(w), e->at, service, a, &e->peer);
 	r = either(r, out_of_tunnel(w, TUNNEL_HG48, 0, &e->peer));
 	from_line(e, r, hg->unsolicited ? "" : ", if something was sent to it lately");
@@ -424,15 +448,16 @@ static void explain_hg48(const struct explain_world *w, const struct in6_addr *a
 		put(e, EXPLAIN_FROM, R_UNSOLICITED, "if nothing was");
 }
 
-/* ---- native ----------------------------------------------------------------------------------- */
+/* ---- native ---------------------------------------------------------------------------------- */
 
 /* What one mechanism says of a native address, both ways. strict: Teredo addresses are none. */
-static void native_lines(const struct explain_world *w, enum tunnel tunnel, __u32 id, const char *name,
-			 const struct in6_addr *a, struct explained *e)
+static void native_lines(const struct explain_world *w, enum tunnel tunnel, __u32 id,
+			 const char *name, const struct in6_addr *a, struct explained *e)
 {
 	const struct nav_config *cfg = w->cfg;
 	const bool strict = tunnel == TUNNEL_TEREDO || tunnel == TUNNEL_SIXBED4;
-	enum reason r = strict ? policy_native_dst(cfg, own_of(w), a) : proto41_native_dst(cfg, own_of(w), a);
+	enum reason r = strict ? policy_native_dst(cfg, own_of(w), a)
+			       : proto41_native_dst(cfg, own_of(w), a);
 
 	if (tunnel == TUNNEL_SIXTO4 && cfg->sixto4.return_only)
 		r = R_RETURN_ONLY;
@@ -443,17 +468,21 @@ static void native_lines(const struct explain_world *w, enum tunnel tunnel, __u3
 
 	r = strict ? policy_native_src(cfg, own_of(w), a) : proto41_native_src(cfg, own_of(w), a);
 	if (tunnel == TUNNEL_SIXTO4 && r == R_NONE)
-		r = sixto4_is(a) ? R_SRC_SIXTO4 :
-		    cfg->sixto4.return_only && !sixto4_sends_for(&cfg->sixto4, a) ? R_SRC_NOT_HOST : R_NONE;
+		r = sixto4_is(a)						    ? R_SRC_SIXTO4
+		    : cfg->sixto4.return_only && !sixto4_sends_for(&cfg->sixto4, a) ? R_SRC_NOT_HOST
+										    : R_NONE;
 	r = either(r, native_into(w, tunnel, a));
 	put(e, EXPLAIN_FROM, r == R_NONE ? R_ENCAP : r, "into %s", name);
 }
 
-static void native_fact(const struct explain_world *w, const struct in6_addr *a, struct explained *e)
+static void native_fact(const struct explain_world *w, const struct in6_addr *a,
+			struct explained *e)
 {
 	static const char *const kinds[] = {
-		[ADDR6_GLOBAL] = "native address", [ADDR6_UNSPECIFIED] = "unspecified, loopback or IPv4-mapped",
-		[ADDR6_MULTICAST] = "multicast", [ADDR6_LINK_LOCAL] = "link-local",
+		[ADDR6_GLOBAL] = "native address",
+		[ADDR6_UNSPECIFIED] = "unspecified, loopback or IPv4-mapped",
+		[ADDR6_MULTICAST] = "multicast",
+		[ADDR6_LINK_LOCAL] = "link-local",
 		[ADDR6_SITE] = "unique local or site-local",
 		[ADDR6_TEREDO] = "Teredo client, but this instance is no Teredo relay",
 		[ADDR6_SIXTO4] = "6to4 address, but this instance is no 6to4 relay",
@@ -463,16 +492,19 @@ static void native_fact(const struct explain_world *w, const struct in6_addr *a,
 	fact(e, "%s", kinds[kind]);
 	if (host_has6(w->host, a)) {
 		e->mechanism = "host";
-		fact(e, "an address of this host: local_services = %s", w->cfg->local_services ?
-		     "yes, so hosts behind tunnels reach it" : "no, so hosts behind tunnels do not reach it");
+		fact(e, "an address of this host: local_services = %s",
+		     w->cfg->local_services ? "yes, so hosts behind tunnels reach it"
+					    : "no, so hosts behind tunnels do not reach it");
 	}
 	if (w->cfg->n_served)
-		fact(e, "%s of the served prefixes", policy_served(w->cfg, a) ? "in one" : "in none");
+		fact(e, "%s of the served prefixes",
+		     policy_served(w->cfg, a) ? "in one" : "in none");
 	if (policy_embeds_own(own_of(w), kind, a))
 		fact(e, "it has an IPv4 address of this host in it");
 }
 
-static void explain_native(const struct explain_world *w, const struct in6_addr *a, struct explained *e)
+static void explain_native(const struct explain_world *w, const struct in6_addr *a,
+			   struct explained *e)
 {
 	const struct nav_config *cfg = w->cfg;
 	char name[80];
@@ -494,14 +526,16 @@ static void explain_native(const struct explain_world *w, const struct in6_addr 
 		native_lines(w, TUNNEL_SIXRD, i, name, a, e);
 	}
 	if (w->n_sixin4)
-		native_lines(w, TUNNEL_SIXIN4, w->sixin4[0].id, "the configured tunnels (6in4)", a, e);
+		native_lines(w, TUNNEL_SIXIN4, w->sixin4[0].id, "the configured tunnels (6in4)", a,
+			     e);
 	if (cfg->hg48.service.addr)
 		native_lines(w, TUNNEL_HG48, 0, "HG48", a, e);
 }
 
-/* ---- which of them ---------------------------------------------------------------------------- */
+/* ---- which of them --------------------------------------------------------------------------- */
 
-static const struct sixbed4_config *sixbed4_at(const struct nav_config *cfg, const struct in6_addr *a)
+static const struct sixbed4_config *sixbed4_at(const struct nav_config *cfg,
+					       const struct in6_addr *a)
 {
 	for (__u32 i = 0; i < SIXBED4_LISTENERS; i++)
 		if (cfg->sixbed4[i].service.addr && sixbed4_is(&cfg->sixbed4[i], a))
@@ -512,7 +546,7 @@ static const struct sixbed4_config *sixbed4_at(const struct nav_config *cfg, con
 void explain_address6(const struct explain_world *w, const struct in6_addr *a, struct explained *e)
 {
 	const struct nav_config *cfg = w->cfg;
-	const struct sixin4_tunnel *in4 = sixin4_of(w, a);
+	const struct sixin4_tunnel *in4 = tunnel_behind(w, a);
 	const struct sixbed4_config *bed = sixbed4_at(cfg, a);
 	__u32 id = 0;
 	enum tunnel tunnel = tunnels_of(&cfg->tunnels, a, in4, &id);
@@ -542,7 +576,7 @@ void explain_address6(const struct explain_world *w, const struct in6_addr *a, s
 		explain_hg48(w, a, e);
 }
 
-/* ---- IPv4 ------------------------------------------------------------------------------------- */
+/* ---- IPv4 ------------------------------------------------------------------------------------ */
 
 #define SOME_PORT 49152 /* of a client whose port is not asked about */
 
@@ -554,17 +588,20 @@ static void ours_lines(const struct explain_world *w, __be32 a, struct explained
 	if (!a) /* what is not configured is there */
 		return;
 	if (cfg->service.addr == a)
-		fact(e, "the Teredo relay's service address: UDP port %u", HOST16(cfg->service.port));
+		fact(e, "the Teredo relay's service address: UDP port %u",
+		     HOST16(cfg->service.port));
 	if (cfg->server.addr[0] == a || cfg->server.addr[1] == a)
 		fact(e, "an address of the Teredo server: UDP port %u", TEREDO_SERVER_PORT);
 	for (__u32 i = 0; i < SIXBED4_LISTENERS; i++)
 		if (cfg->sixbed4[i].service.addr == a)
-			fact(e, "the 6bed4 router's address: UDP port %u", HOST16(cfg->sixbed4[i].service.port));
+			fact(e, "the 6bed4 router's address: UDP port %u",
+			     HOST16(cfg->sixbed4[i].service.port));
 	if (sixto4_takes(&cfg->sixto4, a))
 		fact(e, "the 6to4 relay's address: protocol 41");
 	for (__u32 i = 0; i < cfg->n_sixrd; i++)
 		if (cfg->sixrd[i].br == a)
-			fact(e, "the border relay of %s: protocol 41 (6rd)", text_prefix(&cfg->sixrd[i].prefix).s);
+			fact(e, "the border relay of %s: protocol 41 (6rd)",
+			     text_prefix(&cfg->sixrd[i].prefix).s);
 	for (__u32 i = 0; i < cfg->sixin4.n_locals; i++)
 		if (cfg->sixin4.local[i] == a)
 			fact(e, "the end of configured tunnels: protocol 41 (6in4)");
@@ -582,21 +619,25 @@ static void udp_peers(const struct explain_world *w, struct endpoint4 at, struct
 {
 	const struct nav_config *cfg = w->cfg;
 	const struct refuse4 sets = { &cfg->refused, &own_of(w)->v4 };
-	const struct in6_addr teredo = teredo_addr(at.addr, 0, at), hg48 = hg48_addr(&cfg->hg48, at);
+	const struct in6_addr teredo = teredo_addr(at.addr, 0, at),
+			      hg48 = hg48_addr(&cfg->hg48, at);
 	struct in6_addr bed;
 	struct endpoint4 to;
 	struct outer4 outer;
 
 	if (cfg->service.addr)
-		peer_line(e, policy_client(cfg, own_of(w), &teredo), "a Teredo client, once it is proven,");
+		peer_line(e, policy_client(cfg, own_of(w), &teredo),
+			  "a Teredo client, once it is proven,");
 	for (__u32 i = 0; i < SIXBED4_LISTENERS; i++) {
 		if (!cfg->sixbed4[i].service.addr)
 			continue;
-		bed = sixbed4_addr(cfg->sixbed4[i].prefix, sixbed4_pack(cfg->sixbed4[i].format, at, 1));
+		bed = sixbed4_addr(cfg->sixbed4[i].prefix,
+				   sixbed4_pack(cfg->sixbed4[i].format, at, 1));
 		peer_line(e, sixbed4_target(&cfg->sixbed4[i], &sets, &bed, &to), "a 6bed4 peer");
 	}
 	if (cfg->hg48.service.addr)
-		peer_line(e, hg48_out(cfg, &cfg->hg48, own_of(w), &e->peer, &hg48, &outer), "an HG48 endpoint");
+		peer_line(e, hg48_out(cfg, &cfg->hg48, own_of(w), &e->peer, &hg48, &outer),
+			  "an HG48 endpoint");
 }
 
 /* To what is behind the address by one mechanism of protocol 41, and from it. */
@@ -609,7 +650,8 @@ static void site_lines(const struct explain_world *w, const struct prefix6 *site
 	put(e, EXPLAIN_FROM, in == R_NONE ? R_DECAP : in, "%s, %s", text_prefix(site).s, name);
 }
 
-/* Not the first address of a site, which is the relay's to answer for where it is the relay's own. */
+/* Not the first address of a site, which is the relay's to answer for where it is the relay's own.
+ */
 static struct prefix6 site_of(struct in6_addr first, __u32 len)
 {
 	first.s6_addr[15] |= 1;
@@ -653,8 +695,8 @@ static void sites(const struct explain_world *w, __be32 a, struct explained *e)
 	for (__u32 i = 0; i < cfg->sixin4.n_locals; i++) {
 		const __be32 local = cfg->sixin4.local[i];
 
-		r = demux_proto41(sixin4_between(w, local, a), cfg->sixrd, cfg->n_sixrd, &cfg->sixto4,
-				  &cfg->sixin4, local, &e->peer, &d);
+		r = demux_proto41(tunnel_between(w, local, a), cfg->sixrd, cfg->n_sixrd,
+				  &cfg->sixto4, &cfg->sixin4, local, &e->peer, &d);
 		if (r != R_NONE)
 			put(e, EXPLAIN_FROM, r, "protocol 41 to %s", text4(local).s);
 	}

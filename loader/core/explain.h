@@ -11,16 +11,17 @@
 
 /* What is known of a Teredo client beside its address. Zero: nothing. */
 struct explain_client {
-	bool known, remapped;  /* in the table of proven clients, of any age; in the map of remapped ones */
-	struct endpoint4 at;   /* where it is, if known */
-	__u32 stamp;           /* of its last packet, if known */
+	bool known, remapped; /* in the table of proven clients, of any age; in the map of remapped
+				 ones */
+	struct endpoint4 at;  /* where it is, if known */
+	__u32 stamp;	      /* of its last packet, if known */
 	bool has_proof;
-	__u64 proof_ms;        /* since it last proved itself; up to 4.6 hours */
+	__u64 proof_ms; /* since it last proved itself; up to 4.6 hours */
 
 	enum peer_state state; /* else; PEER_STAY or PEER_NONE: never heard of */
 	__u8 bubbles;
-	bool kept;             /* a packet waits for it */
-	__u64 since_ms;        /* in this state */
+	bool kept;	/* a packet waits for it */
+	__u64 since_ms; /* in this state */
 };
 
 /* All pointers are the caller's. */
@@ -31,14 +32,14 @@ struct explain_world {
 	const struct sixin4_tunnel *sixin4; /* all of them */
 	__u32 n_sixin4;
 	struct explain_client client; /* of the address that is asked about */
-	__u64 now;                    /* coarse units */
-	bool xdp;                     /* the program is on some NIC */
+	__u64 now;		      /* coarse units */
+	bool xdp;		      /* the program is on some NIC */
 };
 
 enum explain_about {
 	EXPLAIN_ADDRESS, /* what the address is */
-	EXPLAIN_TO,      /* a packet to it */
-	EXPLAIN_FROM,    /* a packet from it */
+	EXPLAIN_TO,	 /* a packet to it */
+	EXPLAIN_FROM,	 /* a packet from it */
 };
 
 /* One stage. */
@@ -53,14 +54,16 @@ struct explain_line {
 
 struct explained {
 	const char *mechanism;
-	struct endpoint4 at;  /* IPv4 endpoint that the address is behind; address 0: none. Port 0: protocol 41 */
+	struct endpoint4 at; /* IPv4 endpoint that the address is behind; address 0: none. Port 0:
+				protocol 41 */
 	bool has_peer;
 	struct in6_addr peer; /* the native address that is taken for the other end */
 	__u32 n;
 	struct explain_line line[EXPLAIN_LINES];
 };
 
-void explain_address6(const struct explain_world *w, const struct in6_addr *a, struct explained *ret);
+void explain_address6(const struct explain_world *w, const struct in6_addr *a,
+		      struct explained *ret);
 void explain_address4(const struct explain_world *w, __be32 a, struct explained *ret);
 
 #endif

@@ -7,7 +7,8 @@
 
 #define OURS "192.31.196.7"
 
-static const struct nav_clock clock_of_test = { .tick_ns = 4000000, .shift = 6 }; /* units of 256 ms */
+static const struct nav_clock clock_of_test = { .tick_ns = 4000000,
+						.shift = 6 }; /* units of 256 ms */
 static struct nav_config cfg;
 static struct host host;
 static struct prefix6 local6 = { .len = 128 };
@@ -41,30 +42,50 @@ static int only_teredo(void **st)
 	local6.addr = in6("2a00:1::1");
 	host.local6 = &local6;
 	host.n_local6 = 1;
-	world = (struct explain_world){ .cfg = &cfg, .host = &host, .clock = &clock_of_test, .now = 100000, .xdp = true };
+	world = (struct explain_world){
+		.cfg = &cfg, .host = &host, .clock = &clock_of_test, .now = 100000, .xdp = true
+	};
 	return 0;
 }
 
 static int all_mechanisms(void **st)
 {
 	static const struct tunnel_link link = { .mtu = 1480 };
-	struct tunnels t = { .sixto4 = &cfg.sixto4, .sixrd = cfg.sixrd, .n_sixrd = 2, .hg48 = &cfg.hg48 };
+	struct tunnels t = {
+		.sixto4 = &cfg.sixto4, .sixrd = cfg.sixrd, .n_sixrd = 2, .hg48 = &cfg.hg48
+	};
 
 	only_teredo(st);
 	cfg.server.addr[0] = in4("192.31.197.1");
-	cfg.sixto4 = (struct sixto4_config){ .local = in4(OURS), .source = in4(OURS), .link = link };
+	cfg.sixto4 =
+		(struct sixto4_config){ .local = in4(OURS), .source = in4(OURS), .link = link };
 	cfg.n_sixrd = 2;
-	cfg.sixrd[0] = (struct sixrd_domain){ pfx("2a00:6::", 32), in4("10.0.0.0"), 8, in4("10.9.9.9"), .link = link };
-	cfg.sixrd[1] = (struct sixrd_domain){ pfx("2a00:7::", 32), 0, 0, in4("192.31.196.9"), .link = link };
+	cfg.sixrd[0] = (struct sixrd_domain){ pfx("2a00:6::", 32), in4("10.0.0.0"), 8,
+					      in4("10.9.9.9"), .link = link };
+	cfg.sixrd[1] = (struct sixrd_domain){ pfx("2a00:7::", 32), 0, 0, in4("192.31.196.9"),
+					      .link = link };
 	cfg.sixin4 = (struct sixin4_config){ 1, { in4("192.31.196.8") } };
-	tunnel[0] = (struct sixin4_tunnel){ .local = in4("192.31.196.8"), .remote = in4("192.0.3.3"), .id = 1,
-					 .n_prefixes = 1, .prefix = { pfx("2a00:4::", 32) }, .link = link };
-	tunnel[1] = (struct sixin4_tunnel){ .local = in4("192.31.196.8"), .remote = in4("192.0.3.4"), .id = 2,
-					 .n_prefixes = 1, .prefix = { pfx("2a00:4:4::", 48) }, .link = link };
-	cfg.sixbed4[0] = (struct sixbed4_config){ .service = ep(OURS, SIXBED4_PORT), .mtu = 1280,
-						  .prefix = load64(in6("2a00:b4::").s6_addr), .min_port = 1024 };
-	cfg.hg48 = (struct hg48_config){ .prefix = in6("fd00:48::"), .service = ep(OURS, 4848), .min_port = 1024,
-					 .window_packets = 3, .link = link };
+	tunnel[0] = (struct sixin4_tunnel){ .local = in4("192.31.196.8"),
+					    .remote = in4("192.0.3.3"),
+					    .id = 1,
+					    .n_prefixes = 1,
+					    .prefix = { pfx("2a00:4::", 32) },
+					    .link = link };
+	tunnel[1] = (struct sixin4_tunnel){ .local = in4("192.31.196.8"),
+					    .remote = in4("192.0.3.4"),
+					    .id = 2,
+					    .n_prefixes = 1,
+					    .prefix = { pfx("2a00:4:4::", 48) },
+					    .link = link };
+	cfg.sixbed4[0] = (struct sixbed4_config){ .service = ep(OURS, SIXBED4_PORT),
+						  .mtu = 1280,
+						  .prefix = load64(in6("2a00:b4::").s6_addr),
+						  .min_port = 1024 };
+	cfg.hg48 = (struct hg48_config){ .prefix = in6("fd00:48::"),
+					 .service = ep(OURS, 4848),
+					 .min_port = 1024,
+					 .window_packets = 3,
+					 .link = link };
 	assert_true(tunnels_add_prefixes(&cfg.tunnels, &t));
 	world.sixin4 = tunnel;
 	world.n_sixin4 = 2;
@@ -84,7 +105,8 @@ static void explain(const char *address)
 		explain_address4(&world, in4(address), &got);
 	assert_true(got.n && got.n <= EXPLAIN_LINES);
 	for (__u32 i = 0; i < got.n; i++) {
-		assert_true(got.line[i].text[0] && strlen(got.line[i].text) < sizeof(got.line[i].text) - 1);
+		assert_true(got.line[i].text[0] &&
+			    strlen(got.line[i].text) < sizeof(got.line[i].text) - 1);
 		assert_true(got.line[i].about != EXPLAIN_ADDRESS || got.line[i].reason == R_NONE);
 	}
 }
@@ -139,7 +161,9 @@ static void a_client_never_heard_of_is_punched_to(void **st)
 	explain(CLIENT);
 	assert_string_equal(got.mechanism, "Teredo");
 	assert_true(endpoint4_equal(got.at, ep("8.0.9.9", 40000)));
-	assert_true(got.has_peer && in6_equal(&got.peer, &(struct in6_addr){ .s6_addr = { 0x20, 1, 0xd, 0xb8, [15] = 1 } }));
+	assert_true(got.has_peer &&
+		    in6_equal(&got.peer,
+			      &(struct in6_addr){ .s6_addr = { 0x20, 1, 0xd, 0xb8, [15] = 1 } }));
 	expect_fact("server 8.0.1.1, mapped to 8.0.9.9:40000");
 	expect_fact("nothing was heard of it");
 	expect_first(R_UNPROVEN_OUT, R_UNPROVEN_IN);
@@ -154,8 +178,11 @@ static void a_client_never_heard_of_is_punched_to(void **st)
 static void a_proven_client_is_forwarded(void **st)
 {
 	(void)st;
-	world.client = (struct explain_client){ .known = true, .at = ep("8.0.9.9", 40000), .stamp = stamp_of(world.now - 20),
-						.has_proof = true, .proof_ms = 61300 };
+	world.client = (struct explain_client){ .known = true,
+						.at = ep("8.0.9.9", 40000),
+						.stamp = stamp_of(world.now - 20),
+						.has_proof = true,
+						.proof_ms = 61300 };
 	explain(CLIENT);
 	expect_first(R_ENCAP, R_DECAP);
 	expect_fact("proven: heard 5.1 s ago, valid for 24.8 s more");
@@ -179,7 +206,9 @@ static void a_proven_client_is_forwarded(void **st)
 static void a_remapped_client_is_elsewhere(void **st)
 {
 	(void)st;
-	world.client = (struct explain_client){ .known = true, .remapped = true, .at = ep("8.0.9.9", 50001),
+	world.client = (struct explain_client){ .known = true,
+						.remapped = true,
+						.at = ep("8.0.9.9", 50001),
 						.stamp = stamp_of(world.now) };
 	explain(CLIENT);
 	expect_fact("symmetric NAT: towards this relay it is at 8.0.9.9:50001");
@@ -192,7 +221,8 @@ static void a_remapped_client_is_elsewhere(void **st)
 static void an_unproven_client_in_each_state(void **st)
 {
 	(void)st;
-	world.client = (struct explain_client){ .state = PEER_PROBE, .bubbles = 2, .since_ms = 2100 };
+	world.client =
+		(struct explain_client){ .state = PEER_PROBE, .bubbles = 2, .since_ms = 2100 };
 	explain(CLIENT);
 	expect_fact("2 bubbles sent, no answer yet, for 2.1 s");
 	expect_first(R_QUEUED, R_UNPROVEN_IN);
@@ -203,7 +233,8 @@ static void an_unproven_client_in_each_state(void **st)
 	world.client = (struct explain_client){ .state = PEER_QUIET, .bubbles = 3 };
 	explain(CLIENT);
 	expect_first(R_UNPROVEN_OUT, R_UNPROVEN_IN);
-	world.client = (struct explain_client){ .state = PEER_SILENT, .bubbles = 4, .since_ms = 60000 };
+	world.client =
+		(struct explain_client){ .state = PEER_SILENT, .bubbles = 4, .since_ms = 60000 };
 	explain(CLIENT);
 	expect_fact("silent, it answered none of 4 bubbles; for 60.0 s");
 	expect_first(R_SILENT, R_UNPROVEN_IN);
@@ -240,7 +271,8 @@ static void the_other_end_is_one_that_is_served(void **st)
 	cfg.n_served = 1;
 	cfg.served[0] = pfx("2a00:f::", 64);
 	explain(CLIENT);
-	assert_true(in6_equal(&got.peer, &(struct in6_addr){ .s6_addr = { 0x2a, 0, 0, 0xf, [15] = 1 } }));
+	assert_true(in6_equal(&got.peer,
+			      &(struct in6_addr){ .s6_addr = { 0x2a, 0, 0, 0xf, [15] = 1 } }));
 	expect_first(R_UNPROVEN_OUT, R_UNPROVEN_IN);
 	cfg.served[0] = pfx("2a00:1::1", 128); /* this host alone */
 	explain(CLIENT);
@@ -251,7 +283,7 @@ static void the_other_end_is_one_that_is_served(void **st)
 	expect_first(R_SRC_SITE, R_DST_SITE);
 }
 
-/* ---- native ----------------------------------------------------------------------------------- */
+/* ---- native ---------------------------------------------------------------------------------- */
 
 static void a_native_address_and_teredo(void **st)
 {
@@ -310,8 +342,13 @@ static void what_no_mechanism_here_serves_is_native(void **st)
 
 static void a_native_address_and_each_mechanism(void **st)
 {
-	static const char *const names[] = { "Teredo", "6bed4 (" OURS ":25790)", "6to4", "6rd (2a00:6::/32)",
-					     "6rd (2a00:7::/32)", "the configured tunnels (6in4)", "HG48" };
+	static const char *const names[] = { "Teredo",
+					     "6bed4 (" OURS ":25790)",
+					     "6to4",
+					     "6rd (2a00:6::/32)",
+					     "6rd (2a00:7::/32)",
+					     "the configured tunnels (6in4)",
+					     "HG48" };
 	const size_t n = sizeof(names) / sizeof(names[0]);
 	char words[80];
 
@@ -337,7 +374,7 @@ static void a_native_address_and_each_mechanism(void **st)
 	expect(EXPLAIN_FROM, "into HG48", R_SRC_UNSPECIFIED);
 }
 
-/* ---- the other mechanisms ---------------------------------------------------------------------- */
+/* ---- the other mechanisms -------------------------------------------------------------------- */
 
 static void sixto4_sites(void **st)
 {
@@ -371,7 +408,8 @@ static void sixrd_customers(void **st)
 	(void)st;
 	explain("2a00:6:0102:0300::1"); /* 10.1.2.3, private to the domain */
 	assert_string_equal(got.mechanism, "6rd");
-	expect_fact("6rd customer at 10.1.2.3 with 2a00:6:102:300::/56; its border relay is 10.9.9.9");
+	expect_fact(
+		"6rd customer at 10.1.2.3 with 2a00:6:102:300::/56; its border relay is 10.9.9.9");
 	expect_first(R_ENCAP, R_DECAP);
 	expect(EXPLAIN_FROM, "anywhere but 10.1.2.3", R_SRC_MISMATCH);
 	explain("2a00:6:909:900::1"); /* the relay's own */
@@ -420,8 +458,8 @@ static void sixbed4_peers(void **st)
 	struct in6_addr a;
 
 	(void)st;
-#define PEER(at, lanip)                                                                            \
-	(a = sixbed4_addr(prefix, sixbed4_pack(SIXBED4_W2, at, lanip)),                            \
+#define PEER(at, lanip)                                                 \
+	(a = sixbed4_addr(prefix, sixbed4_pack(SIXBED4_W2, at, lanip)), \
 	 explain(inet_ntop(AF_INET6, &a, text, sizeof(text))))
 	PEER(ep("8.0.9.9", 40000), 5);
 	assert_string_equal(got.mechanism, "6bed4");
@@ -486,7 +524,7 @@ static void between_tunnels_only_what_is_opened(void **st)
 	expect_first(R_SRC_TUNNEL, R_DST_TUNNEL);
 }
 
-/* ---- IPv4 ------------------------------------------------------------------------------------- */
+/* ---- IPv4 ------------------------------------------------------------------------------------ */
 
 static void ipv4_addresses(void **st)
 {
