@@ -310,6 +310,7 @@ static void explain_sixbed4(const struct explain_world *w, const struct sixbed4_
 			    const struct in6_addr *a, struct explained *e)
 {
 	const struct refuse4 sets = { &w->cfg->refused, &own_of(w)->v4 };
+	const __u32 id = (__u32)(bed - w->cfg->sixbed4);
 	struct ipv6hdr h = { .version = 6, .nexthdr = IP6_NEXT_NONE, .hop_limit = 64 };
 	const struct cur end = { (const __u8 *)(&h + 1), (const __u8 *)(&h + 1) };
 	const struct cur whole = { (const __u8 *)&h, (const __u8 *)(&h + 1) };
@@ -335,7 +336,7 @@ static void explain_sixbed4(const struct explain_world *w, const struct sixbed4_
 	h.daddr = e->peer;
 	r = sixbed4_in(bed, &sets, e->at, whole, sizeof(h), true, &in);
 	r = either(r, policy_native_dst(w->cfg, own_of(w), &e->peer));
-	from_line(e, either(r, out_of_tunnel(w, TUNNEL_SIXBED4, 0, &e->peer)), "");
+	from_line(e, either(r, out_of_tunnel(w, TUNNEL_SIXBED4, id, &e->peer)), "");
 	if (e->at.addr)
 		put(e, EXPLAIN_FROM, R_SIXBED4_MOVED, "from anywhere else than %s",
 		    text_at(e->at).s);
@@ -517,7 +518,7 @@ static void explain_native(const struct explain_world *w, const struct in6_addr 
 			continue;
 		snprintf(name, sizeof(name), "6bed4 (%s:%u)", text4(cfg->sixbed4[i].service.addr).s,
 			 HOST16(cfg->sixbed4[i].service.port));
-		native_lines(w, TUNNEL_SIXBED4, 0, name, a, e);
+		native_lines(w, TUNNEL_SIXBED4, i, name, a, e);
 	}
 	if (cfg->sixto4.local)
 		native_lines(w, TUNNEL_SIXTO4, 0, "6to4", a, e);
@@ -640,27 +641,31 @@ static void udp_peers(const struct explain_world *w, struct endpoint4 at, struct
 			  "an HG48 endpoint");
 }
 
-/* To what is behind the address by one mechanism of protocol 41, and from it. */
-static void site_lines(const struct explain_world *w, const struct prefix6 *site, const char *name,
-		       enum reason out, __be32 local, struct explained *e)
+/* What is behind the address by one mechanism of protocol 41; a is in the site. */
+static void site_lines(const struct explain_world *w, const struct prefix6 *site,
+		       const struct in6_addr *a, const char *name, enum reason out, __be32 local,
+		       struct explained *e)
 {
-	const enum reason in = from41(w, e->at.addr, local, &site->addr, &e->peer);
+	const enum reason in = from41(w, e->at.addr, local, a, &e->peer);
 
 	put(e, EXPLAIN_TO, out == R_NONE ? R_ENCAP : out, "%s, %s", text_prefix(site).s, name);
 	put(e, EXPLAIN_FROM, in == R_NONE ? R_DECAP : in, "%s, %s", text_prefix(site).s, name);
 }
 
-/* Not the first address of a site, which is the relay's to answer for where it is the relay's own.
- */
-static struct prefix6 site_of(struct in6_addr first, __u32 len)
+/* Not the first address of a site: a relay's own is the relay's to answer for. */
+static struct in6_addr second_of(const struct prefix6 *site)
 {
-	first.s6_addr[15] |= 1;
-	return (struct prefix6){ first, len };
+	struct in6_addr a = site->addr;
+
+	if (site->len < 128)
+		a.s6_addr[15] |= 1;
+	return a;
 }
 
 static void sites(const struct explain_world *w, __be32 a, struct explained *e)
 {
 	const struct nav_config *cfg = w->cfg;
+	struct in6_addr inside;
 	struct prefix6 site;
 	struct outer4 to;
 	struct demux d;
@@ -668,9 +673,10 @@ static void sites(const struct explain_world *w, __be32 a, struct explained *e)
 
 	if (cfg->sixto4.local) {
 		choose_peer(w, TUNNEL_SIXTO4, e);
-		site = site_of(sixto4_addr(a), 48);
-		r = sixto4_out(cfg, &cfg->sixto4, own_of(w), &e->peer, &site.addr, &to);
-		site_lines(w, &site, "6to4", r, cfg->sixto4.local, e);
+		site = (struct prefix6){ sixto4_addr(a), 48 };
+		inside = second_of(&site);
+		r = sixto4_out(cfg, &cfg->sixto4, own_of(w), &e->peer, &inside, &to);
+		site_lines(w, &site, &inside, "6to4", r, cfg->sixto4.local, e);
 		choose_peer(w, TUNNEL_NONE, e);
 	}
 	for (__u32 i = 0; i < cfg->n_sixrd; i++) {
@@ -679,18 +685,19 @@ static void sites(const struct explain_world *w, __be32 a, struct explained *e)
 		if ((HOST32(a) & ~sixrd_v4_mask(rd)) != HOST32(rd->v4))
 			continue;
 		site = sixrd_delegated(rd, a);
-		site = site_of(site.addr, site.len);
-		r = sixrd_out(cfg, rd, own_of(w), &e->peer, &site.addr, &to);
-		site_lines(w, &site, "6rd", r, rd->br, e);
+		inside = second_of(&site);
+		r = sixrd_out(cfg, rd, own_of(w), &e->peer, &inside, &to);
+		site_lines(w, &site, &inside, "6rd", r, rd->br, e);
 	}
 	for (__u32 i = 0; i < w->n_sixin4; i++) {
 		const struct sixin4_tunnel *t = &w->sixin4[i];
 
 		if (t->remote != a || !t->n_prefixes)
 			continue;
-		site = site_of(t->prefix[0].addr, t->prefix[0].len);
-		r = sixin4_out(cfg, t, own_of(w), &e->peer, &site.addr, &to);
-		site_lines(w, &site, "6in4", r, t->local, e);
+		site = t->prefix[0];
+		inside = second_of(&site);
+		r = sixin4_out(cfg, t, own_of(w), &e->peer, &inside, &to);
+		site_lines(w, &site, &inside, "6in4", r, t->local, e);
 	}
 	for (__u32 i = 0; i < cfg->sixin4.n_locals; i++) {
 		const __be32 local = cfg->sixin4.local[i];

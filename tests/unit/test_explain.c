@@ -474,6 +474,20 @@ static void sixbed4_peers(void **st)
 	expect_first(R_CLIENT_OURS, R_OUTER_OURS);
 	PEER(ep("8.0.9.9", 40000), 0);
 	expect(EXPLAIN_TO, "", R_SIXBED4_LOCAL);
+	cfg.sixbed4[1] = cfg.sixbed4[0]; /* a second one, whose peers may reach those of the first */
+	cfg.sixbed4[1].prefix = load64(in6("2a00:b5::").s6_addr);
+	cfg.tunnels.of[cfg.tunnels.n++] =
+		(struct tunnel_prefix){ pfx("2a00:b4::", 64), TUNNEL_SIXBED4, 0 };
+	cfg.tunnels.cross = TUNNEL_CROSS(TUNNEL_SIXBED4, TUNNEL_SIXBED4);
+	cfg.n_served = 1;
+	cfg.served[0] = pfx("2a00:b4::", 64);
+	a = sixbed4_addr(cfg.sixbed4[1].prefix, sixbed4_pack(SIXBED4_W2, ep("8.0.9.9", 40000), 5));
+	explain(inet_ntop(AF_INET6, &a, text, sizeof(text)));
+	expect(EXPLAIN_FROM, "", R_DECAP);
+	cfg.tunnels.cross = 0;
+	explain(text);
+	expect(EXPLAIN_FROM, "", R_DST_TUNNEL);
+	cfg.n_served = 0;
 	explain("2a00:b4::303:0:0:1");
 	expect_fact("names no endpoint");
 	expect(EXPLAIN_TO, "sent nowhere", R_SIXBED4_OPAQUE);
@@ -535,9 +549,9 @@ static void ipv4_addresses(void **st)
 	expect(EXPLAIN_TO, "a Teredo client", R_ENCAP);
 	expect(EXPLAIN_TO, "a 6bed4 peer", R_ENCAP);
 	expect(EXPLAIN_TO, "an HG48 endpoint", R_ENCAP);
-	expect(EXPLAIN_TO, "2002:800:909::1/48, 6to4", R_ENCAP);
-	expect(EXPLAIN_FROM, "2002:800:909::1/48, 6to4", R_DECAP);
-	expect(EXPLAIN_TO, "2a00:7:800:909::1/64, 6rd", R_ENCAP);
+	expect(EXPLAIN_TO, "2002:800:909::/48, 6to4", R_ENCAP);
+	expect(EXPLAIN_FROM, "2002:800:909::/48, 6to4", R_DECAP);
+	expect(EXPLAIN_TO, "2a00:7:800:909::/64, 6rd", R_ENCAP);
 	assert_int_equal(said(EXPLAIN_TO, "2a00:6:"), R_MAX + 1); /* not in that domain */
 	expect(EXPLAIN_FROM, "protocol 41 to 192.31.196.8", R_NO_TUNNEL);
 	explain("10.1.2.3");
@@ -545,9 +559,9 @@ static void ipv4_addresses(void **st)
 	expect(EXPLAIN_TO, "a Teredo client", R_CLIENT_REFUSED);
 	expect(EXPLAIN_TO, "a 6bed4 peer", R_CLIENT_REFUSED);
 	expect(EXPLAIN_FROM, "6to4", R_OUTER_REFUSED);
-	expect(EXPLAIN_TO, "2a00:6:102:300::1/56, 6rd", R_ENCAP); /* a domain's are private */
+	expect(EXPLAIN_TO, "2a00:6:102:300::/56, 6rd", R_ENCAP); /* a domain's are private */
 	explain("192.0.3.3");
-	expect(EXPLAIN_FROM, "2a00:4::1/32, 6in4", R_DECAP);
+	expect(EXPLAIN_FROM, "2a00:4::/32, 6in4", R_DECAP);
 	assert_int_equal(said(EXPLAIN_FROM, "protocol 41 to"), R_MAX + 1);
 	explain(OURS);
 	expect_fact("this host's own");
