@@ -67,7 +67,7 @@ static void print_row(const struct maps *m, const struct row *row)
 		printf(" %10llu", (unsigned long long)row->nic[n].packets);
 	printf(" %10llu  %s", (unsigned long long)m->daemon.count[row->reason].packets, i->text);
 	if (strcmp(i->section, "-"))
-		printf(" (%s%s)", *i->section == 'R' ? "" : "RFC 4380 ", i->section);
+		printf(" (%s%s)", reason_document(i->section), i->section);
 	putchar('\n');
 }
 

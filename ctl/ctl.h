@@ -103,6 +103,9 @@ struct reason_info {
 };
 extern const struct reason_info reason_info[R_MAX];
 
+/* What to say before a section of reasons.def: "RFC 4380 ", or nothing where it names its document. */
+const char *reason_document(const char *section);
+
 const char *mode_name(__u32 mode);
 
 /* ---- the verbs -------------------------------------------------------------------------------- */

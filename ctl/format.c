@@ -10,6 +10,11 @@ const struct reason_info reason_info[R_MAX] = {
 #undef R
 };
 
+const char *reason_document(const char *section)
+{
+	return *section >= '1' && *section <= '9' && section[1] == '.' ? "RFC 4380 " : "";
+}
+
 const char *mode_name(__u32 mode)
 {
 	static const char *const names[] = { "off", "native", "generic", "auto" };

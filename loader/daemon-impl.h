@@ -143,4 +143,9 @@ struct json_object *orders_answer(void *daemon, struct json_object *request);
 bool orders_next(struct daemon *d);
 void orders_free(struct daemon *d);
 
+/* ---- explain.c -------------------------------------------------------------------------------- */
+
+/* What would become of packets to and from the address in the request. */
+struct json_object *explain_answer(struct daemon *d, struct json_object *request);
+
 #endif

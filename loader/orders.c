@@ -356,7 +356,9 @@ struct json_object *orders_answer(void *daemon, struct json_object *request)
 		return answer_flush(daemon, request);
 	if (verb && !strcmp(verb, "pending"))
 		return answer_pending(daemon);
-	return control_error(USAGE, "verbs are reload, flush and pending");
+	if (verb && !strcmp(verb, "explain"))
+		return explain_answer(daemon, request);
+	return control_error(USAGE, "verbs are reload, flush, pending and explain");
 }
 
 bool orders_next(struct daemon *d)

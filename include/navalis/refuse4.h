@@ -39,4 +39,26 @@ PURE enum refusal refuse4(const struct refuse4 *sets, __be32 addr)
 #endif
 }
 
+#ifndef __bpf__
+
+/* Which of the built-in blocks an address is in, or NULL. */
+static inline const char *refused4_block(__be32 addr)
+{
+	static const struct {
+		__u32 net, len;
+		const char *text;
+	} list[] = {
+#define REFUSED4(a, b, x, d, len, text) { (__u32)a << 24 | b << 16 | x << 8 | d, len, text },
+#include "refused4.def"
+#undef REFUSED4
+	};
+
+	for (__u32 i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if (!((HOST32(addr) ^ list[i].net) >> (32 - list[i].len)))
+			return list[i].text;
+	return NULL;
+}
+
+#endif
+
 #endif

@@ -79,6 +79,56 @@ def test_pending(daemon):
     assert len(json.loads(order(daemon, "pending", "--json", answer={"result": {"pending": many, "truncated": False}})[2])["pending"]) == 10000
 
 
+def line(about, text, verdict=None, reason=None, section=None, meaning=None):
+    return {"about": about, "verdict": verdict, "reason": reason, "section": section, "meaning": meaning, "text": text}
+
+
+EXPLAINED = {"address": "2001:0:800:101::1", "mechanism": "Teredo", "endpoint": "8.0.9.9:40000", "peer": "2001:db8::1", "lines": [
+    line("from", "from anywhere but 8.0.9.9:40000", "drop", "SRC_MISMATCH", "5.4.2", "outer source is not it"),
+    line("address", "Teredo client: server 8.0.1.1"),
+    line("from", "goes on", "pass", "NOT_OURS", "-", "not ours"),
+    line("to", "goes to 8.0.9.9:40000, by XDP", "forward", "ENCAP", "RFC 3964 5.1", "forwarded"),
+    line("from", "from here", "pass", "SIXBED4_MOVED", "6bed4 3.2", "moved")]}
+
+
+def test_explain(daemon):
+    address = EXPLAINED["address"]
+    asked, code, out, err = order(daemon, "explain", address, answer={"result": EXPLAINED})
+    assert (asked, code, err) == ({"verb": "explain", "address": address}, 0, "")
+    assert out == """\
+2001:0:800:101::1
+  Teredo client: server 8.0.1.1
+a packet to it, as from 2001:db8::1
+  forward  goes to 8.0.9.9:40000, by XDP
+           ENCAP: forwarded (RFC 3964 5.1)
+a packet from it, as to 2001:db8::1
+  drop     from anywhere but 8.0.9.9:40000
+           SRC_MISMATCH: outer source is not it (RFC 4380 5.4.2)
+  pass     goes on
+           NOT_OURS: not ours
+  pass     from here
+           SIXBED4_MOVED: moved (6bed4 3.2)
+"""
+    assert json.loads(order(daemon, "explain", "--json", address, answer={"result": EXPLAINED})[2]) == {**EXPLAINED, "schema": 1}
+
+
+def test_explain_of_an_address_with_nobody_at_the_other_end(daemon):
+    native = {**EXPLAINED, "address": "8.0.9.9", "mechanism": "native", "endpoint": None, "peer": None}
+    asked, code, out, _ = order(daemon, "explain", "8.0.9.9", answer={"result": native})
+    assert (asked["address"], code) == ("8.0.9.9", 0) and "\na packet to it\n" in out and "\na packet from it\n" in out
+    lines = [x for x in native["lines"] if x["about"] == "address"]
+    assert order(daemon, "explain", "8.0.9.9", answer={"result": {**native, "lines": lines}})[2].splitlines() == [
+        "8.0.9.9", "  Teredo client: server 8.0.1.1"]
+
+
+@pytest.mark.parametrize("what", ["", "x", "2001:db8::/32", "8.0.9.9:40000", "8.0.9", "8.0.9.9 2001:db8::1", "--all"])
+def test_explain_of_what_is_no_address(what):
+    """Nobody is asked."""
+    p = subprocess.run([CTL, "--instance", ME, "explain", *what.split()], capture_output=True, text=True)
+    why = "is neither an IPv6 nor an IPv4 address" if len(what.split()) == 1 else "wants one address, of IPv6 or IPv4"
+    assert (p.returncode, p.stdout) == (2, "") and why in p.stderr
+
+
 @pytest.mark.parametrize("code", [1, 2, 4])
 def test_the_daemons_error_is_told_and_is_the_exit_code(daemon, code):
     why = "/etc/navalis/navalis.conf:7: no key «x»"
@@ -89,11 +139,12 @@ def test_the_daemons_error_is_told_and_is_the_exit_code(daemon, code):
 
 NONSENSE = [b"5\n", b"[]\n", b"nothing\n", b"{}\n", b'{"result":5}\n', b'{"result":{}}\n', b'{"result":{"changed":1,"generation":1}}\n',
             b'{"result":{"pending":null,"truncated":false}}\n', b'{"result":{"flushed":"1","dry_run":false}}\n', b'{"error":5}\n',
-            b'{"error":{"code":1}}\n', b'{"result":{"changed":[],"gen', b"\0\xff\n"]
+            b'{"result":{"address":"::","mechanism":"native","lines":{}}}\n', b'{"result":{"address":"::","lines":[]}}\n',
+            b'{"result":{"mechanism":"native","lines":[]}}\n', b'{"error":{"code":1}}\n', b'{"result":{"changed":[],"gen', b"\0\xff\n"]
 
 
 @pytest.mark.parametrize("answer", NONSENSE)
-@pytest.mark.parametrize("verb", ["reload", "pending", "flush --all"])
+@pytest.mark.parametrize("verb", ["reload", "pending", "flush --all", "explain ::1"])
 def test_an_answer_that_is_none(daemon, answer, verb):
     _, code, out, err = order(daemon, *verb.split(), answer=answer)
     assert (code, out) == (1, "") and "answer is not understood" in err
@@ -107,7 +158,7 @@ def test_errors_with_an_odd_code_are_1(daemon):
 
 
 def test_nobody_is_there():
-    for verb in ("reload", "pending", "flush --all"):
+    for verb in ("reload", "pending", "flush --all", "explain ::1"):
         p = subprocess.run([CTL, "--instance", ME, *verb.split()], capture_output=True, text=True)
         assert p.returncode == 3 and "no navalisd runs as instance " + ME in p.stderr
         p = subprocess.run([CTL, "--json", "--instance", ME, *verb.split()], capture_output=True, text=True)

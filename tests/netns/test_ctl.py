@@ -76,6 +76,7 @@ WRONG = {
     "stats --interval x": SECONDS, "stats --interval nan": SECONDS, "stats --interval 5x": SECONDS, "stats --interval 0": SECONDS,
     "stats --interval 1e9": SECONDS, "stats --interval": SECONDS, "stats --interval 1 2": "one word too many", "stats --all": "did you mean «--interval»",
     "status --rates": "--no-rates alone", "decode": "wants one IPv6 address", "decode x": "not an IPv6 address",
+    "explain": "wants one address", "explain ::1 ::2": "wants one address", "explain 8.0.0.0/8": "neither an IPv6 nor an IPv4 address",
     "drops x": "--all alone", "detach x": "--force or --dry-run", "clinets": "did you mean «clients»", "": "a verb is missing",
 }
 
@@ -100,7 +101,7 @@ def test_what_is_not_understood_is_2_and_a_json_document(relay, line):
 
 def test_every_verb_speaks_json(lab, relay):
     for line in ("status", "status --no-rates", "clients", "pending", "stats", "stats --interval 0.1", "drops", "drops --all",
-                 "decode " + lab.clients[0].address, "reload", "flush --server 9.9.9.9 --dry-run", "version", "--help", "--version"):
+                 "decode " + lab.clients[0].address, "explain " + lab.clients[0].address, "explain 8.0.9.9", "reload", "flush --server 9.9.9.9 --dry-run", "version", "--help", "--version"):
         p = relay.ctl("--json", *line.split())
         assert json.loads(p.stdout)["schema"] == 1, line
         assert p.stderr == ""
@@ -164,6 +165,47 @@ def test_orders(lab, relay):
     assert relay.ctl("reload").returncode == 0 and "REFUSED" not in relay.ctl("status").stdout
 
 
+def verdicts(relay, address, about):
+    return [(x["reason"], x["text"]) for x in relay.json("explain", address)["lines"] if x["about"] == about and x["reason"]]
+
+
+def facts(relay, address):
+    return [x["text"] for x in relay.json("explain", address)["lines"] if x["about"] == "address"]
+
+
+def test_explain_of_clients(lab, relay):
+    """What it says of each is what happens to its packets."""
+    where = {c["address"]: c["endpoint"] for c in relay.json("clients")["clients"]}
+    for c in lab.clients:
+        assert lab.native.ping(c.address, src=fresh_native())[1] == 1
+        assert verdicts(relay, c.address, "to") == [("ENCAP", "goes to %s, by XDP" % where[c.address])]
+        assert verdicts(relay, c.address, "from") == [("DECAP", "from %s goes on to native IPv6, by XDP" % where[c.address]),
+                                                      ("SRC_MISMATCH", "from anywhere but %s" % where[c.address])]
+        said = facts(relay, c.address)
+        assert any(x.startswith("proven: heard ") for x in said)
+        assert any("symmetric NAT: towards this relay it is at " + where[c.address] in x for x in said) == (c.nat == "symmetric")
+        assert any("its last proof was " in x for x in said) == (c.nat != "symmetric")
+    unknown = "2001:0:800:101:2000:1235:f7ff:f4fd"
+    assert verdicts(relay, unknown, "to") == [("UNPROVEN_OUT", "is kept, and a hole punched: a bubble through 8.0.1.1:3544")]
+    lab.native.ping(unknown, src=fresh_native(), wait=0.1)
+    assert verdicts(relay, unknown, "to")[0][0] == "QUEUE_FULL"
+    assert any("1 bubbles sent, no answer yet" in x and "one packet waits" in x for x in facts(relay, unknown))
+
+
+def test_explain_of_what_is_refused(lab, relay):
+    def drops(reason):
+        return {x["reason"]: x["packets"] for x in relay.json("drops", "--all")["reasons"]}[reason]
+    for address in ("2001:0:800:101:2000:1234:f5ff:fffe", "2001:0:a00:1:2000:1234:f7ff:f4fd", "2001:0:800:101:2000:1234:f7ff:fdfe"):
+        reason = verdicts(relay, address, "to")[0][0]
+        before = drops(reason)
+        assert lab.native.ping(address, src=fresh_native(), wait=0.1)[1] == 0
+        wait_for("one more " + reason, lambda: drops(reason) == before + 1)
+    assert verdicts(relay, "2a00:f::7", "to") == [("DECAP", "out of Teredo")]
+    assert relay.json("explain", "2a00:1::1")["mechanism"] == "host" and verdicts(relay, "2a00:1::1", "to")[0][0] == "DST_LOCAL"
+    assert verdicts(relay, "10.1.2.3", "to") == [("CLIENT_REFUSED", "a Teredo client, once it is proven, there")]
+    assert "the Teredo relay's service address: UDP port 3545" in facts(relay, "8.0.2.1")
+
+
 def keys_of(document):
     """All keys but those that are names of counters and of NICs."""
     if isinstance(document, list):
@@ -181,6 +223,6 @@ def test_every_json_key_is_in_the_man_page(lab, relay):
     lab.native.ping("2001:0:800:101:2000:1234:f7ff:f4fd", src=fresh_native(), wait=0.1)
     documents = [relay.json(*line.split()) for line in (
         "status", "clients", "pending", "stats", "drops --all", "reload", "flush --server 9.9.9.9", "version", "--help", "nonsense",
-        "decode " + lab.clients[0].address, "decode 2002:a00:1::1")]
+        "decode " + lab.clients[0].address, "decode 2002:a00:1::1", "explain " + lab.clients[0].address)]
     keys = keys_of(documents)
     assert len(keys) > 60 and keys - words == set()
