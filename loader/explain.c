@@ -149,6 +149,8 @@ struct json_object *explain_answer(struct daemon *d, struct json_object *request
 		.host = &d->host,
 		.clock = &d->meta->clock,
 		.now = now.units,
+		.sixin4 = d->config->sixin4,
+		.n_sixin4 = d->config->n_sixin4,
 		.xdp = has_program(d->page),
 	};
 	struct json_object *answer;

@@ -332,3 +332,38 @@ def test_rfc5969_8_loopback_test_and_another_site(yard, relay):
     with counted(relay, "TOO_BIG"):
         p.send(bytes(IPv6(src=own, dst=other.inside, nh=253) / Raw(bytes(1361))))
     assert struct.unpack("!I", p.get(2)[44:48])[0] == 1400
+
+
+# ---- what explain says is what happens
+
+def first(relay, address, about):
+    return next((x["verdict"], x["reason"]) for x in relay.json("explain", address)["lines"] if x["about"] == about and x["reason"])
+
+
+EXPLAINED = [sixto4(SITE), sixto4("10.0.0.1"), sixto4(RELAY), sixto4("127.0.0.1"), "2a02:5::9", "2a02:7::9",
+             sixrd(DOMAIN, MASK, EDGE, "::1"), sixrd(DOMAIN, MASK, BR, "::1"), "2001:0:a00:1:2000:1234:f7ff:f4fd"]
+
+
+@pytest.mark.parametrize("address", EXPLAINED)
+def test_explain_names_the_verdict_on_a_packet_to_the_address(yard, relay, address):
+    verdict, reason = first(relay, address, "to")
+    assert verdict == ("forward" if reason == "ENCAP" else "drop")
+    with counted(relay, reason):
+        native_send(yard, data(fresh_native(), address))
+
+
+def test_explain_names_the_verdict_on_a_packet_from_the_address(yard, relay, peer):
+    assert first(relay, peer.inside, "from") == ("forward", "DECAP")
+    assert relay.json("explain", peer.inside)["endpoint"] == peer.own
+    with counted(relay, "DECAP"):
+        peer.send(data(peer.inside, fresh_native()))
+    others = [x["reason"] for x in relay.json("explain", peer.inside)["lines"] if x["about"] == "from"][1:]
+    assert others == ["NO_TUNNEL" if peer.own == END else "SRC_MISMATCH"]
+    with counted(relay, others[0]):
+        peer.send(data(peer.inside, fresh_native()), src="8.0.13.77" if peer.own == END else "8.0.11.77" if peer.own == SITE else "8.0.12.77")
+
+
+def test_explain_of_a_native_address_names_every_mechanism(relay):
+    lines = relay.json("explain", "2a00:f::7")["lines"]
+    assert [x["text"] for x in lines if x["reason"] == "ENCAP"] == [
+        "into Teredo", "into 6to4", "into 6rd (%s)" % DOMAIN, "into the configured tunnels (6in4)"]
