@@ -212,6 +212,22 @@ def test_rfc6040_congestion_is_carried_in(yard, relay, peer):
     cap.close()
 
 
+def test_a_link_narrower_than_the_tunnel_gets_fragments(yard, relay):
+    p, native = yard.peers["6in4"], fresh_native()
+    cap = yard.inet.capture("to-relay")
+    yard.relay.run("ip link set v4 mtu 1300")
+    try:
+        for size in (1280, 1281, 1480):
+            packet = bytes(IPv6(src=native, dst=p.inside, nh=253, hlim=9) / Raw(os.urandom(size - 40)))
+            native_send(yard, packet)
+            assert p.get()[8:] == packet[8:]
+        offsets = [struct.unpack("!H", f[20:22])[0] for f in cap.frames() if f[12:14] == b"\x08\0" and f[23] == 41]
+        assert offsets == [0, 0x2000, 640 // 8, 0x2000, 744 // 8]
+    finally:
+        yard.relay.run("ip link set v4 mtu 1500")
+        cap.close()
+
+
 # ---- what the kernel or the daemon answers
 
 def test_a_packet_longer_than_the_tunnel_is_too_big(yard, peer):
