@@ -884,16 +884,22 @@ static void changed(struct config_changes *ch, const char *name, bool restart)
 		snprintf(ch->restart, CONFIG_LABEL, "%s", name);
 }
 
-/* A section that came, or went. */
+static bool needs_restart(enum config_section s)
+{
+	for (size_t i = 0; i < N(keys); i++)
+		if (keys[i].section == s && keys[i].when == RESTART)
+			return true;
+	return false;
+}
+
+/* A section that came, or went, or has another place where the place says whose a socket is. */
 static void changed_section(struct config_changes *ch, const struct config *c, enum config_section s,
 			    __u32 item, bool restart)
 {
 	char label[CONFIG_LABEL], name[CONFIG_LABEL + 2];
 
-	for (size_t i = 0; i < N(keys); i++)
-		restart |= keys[i].section == s && keys[i].when == RESTART;
 	snprintf(name, sizeof(name), "[%s]", config_label(c, s, item, label));
-	changed(ch, name, restart);
+	changed(ch, name, restart || needs_restart(s));
 }
 
 static int compare_keys(const struct config *a, __u32 item_a, const struct config *b, __u32 item_b,
@@ -941,10 +947,10 @@ int config_compare(const struct config *a, const struct config *b, struct config
 	*ch = (struct config_changes){ 0 };
 	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
 		for (__u32 item = 0; item < printed_items(a, s) && !err; item++)
-			if (same_name(a, item, b, s, &other))
-				err = compare_keys(a, item, b, other, s, ch);
-			else
+			if (!same_name(a, item, b, s, &other) || (other != item && needs_restart(s)))
 				changed_section(ch, a, s, item, false);
+			else
+				err = compare_keys(a, item, b, other, s, ch);
 		for (__u32 item = 0; item < printed_items(b, s); item++)
 			if (!same_name(b, item, a, s, &other))
 				changed_section(ch, b, s, item, opens && is_proto41(s));

@@ -17,6 +17,7 @@
 #define SIXIN4 "[6in4 a]\nlocal = 8.0.0.5\nremote = 9.0.0.7\nprefixes = 2a00:200::/48\n"
 #define SIXRD_B "[6rd b]\nprefix = 2a00:101::/32\nborder_relay = 8.0.0.13\n"
 #define SIXBED4 "[6bed4]\nservice = 8.0.0.6\nprefix = 2a00:300:0:1::/64\n"
+#define SIXBED4_OLD "[6bed4 old]\nservice = 8.0.0.6\nprefix = fd00:1::/64\nformat = 2012\n"
 #define HG48 "[hg48]\nservice = 8.0.0.7\nprefix = fd4a:6b8c:2d10:1::/80\n"
 
 /* Ticks of 4 ms, coarse units of 16 ms. */
@@ -85,8 +86,8 @@ static void what_is_not_configured_is_zero(void **st)
 
 static void rfc4380_5_3_server(void **st)
 {
-	struct nav_config *p = policy(OFF SERVER), *q = policy(OFF SERVER "secondary = 9.9.9.9\nrelay_max = 200\n"
-									  "mtu_option = no\n");
+	struct nav_config *p = policy(OFF SERVER);
+	struct nav_config *q = policy(OFF SERVER "secondary = 9.9.9.9\nrelay_max = 200\nmtu_option = no\n");
 	const struct teredo_server_config bare = { { in4("8.0.0.2"), in4("8.0.0.3") }, 88, 1280, 0 };
 	const struct teredo_server_config full = { { in4("8.0.0.2"), in4("9.9.9.9") }, 200, 0, 0 };
 
@@ -167,8 +168,7 @@ static void rfc4213_sixin4(void **st)
 static void sixbed4_listeners(void **st)
 {
 	struct nav_config *p = policy(OFF SIXBED4 "routes = 2a00::/16 2a01::/17\nmin_port = 0\nretract = yes\n"
-						  "port0_native = yes\nmtu = 1472\n"
-						  "[6bed4 old]\nservice = 8.0.0.6\nprefix = fd00:1::/64\nformat = 2012\n");
+						  "port0_native = yes\nmtu = 1472\n" SIXBED4_OLD);
 	const struct sixbed4_config *b = p->sixbed4;
 	const struct in6_addr one = in6("2a00:300:0:1::"), two = in6("fd00:1::");
 
@@ -228,7 +228,7 @@ static void tunnels_and_crossings(void **st)
 	};
 	struct nav_config *p = policy(
 		OFF "cross = 6rd:6bed4 6rd:6rd\ncross = hg48:teredo\n" TEREDO SERVER SIXTO4 SIXRD SIXIN4 SIXBED4
-		"[6bed4 old]\nservice = 8.0.0.6\nprefix = fd00:1::/64\nformat = 2012\n" HG48 SIXRD_B);
+		SIXBED4_OLD HG48 SIXRD_B);
 	const struct tunnel_prefixes *t = &p->tunnels;
 
 	(void)st;
@@ -326,7 +326,10 @@ static void what_needs_a_restart(void **st)
 		      OFF "[6bed4 x]\nprefix = fd00:1::/64\nservice = 8.0.0.9\n", "6bed4 x: service", true);
 	assert_string_equal(changes(OFF SIXBED4, OFF SIXBED4 "format = 2012\n").restart, "6bed4: service");
 	expect_change(OFF HG48, OFF HG48 "max_peers = 5\n", "hg48: max_peers", true);
-	/* a socket comes or goes */
+	/* a socket comes or goes, or is another's */
+	assert_string_equal(changes(OFF SIXBED4 SIXBED4_OLD, OFF SIXBED4_OLD SIXBED4).restart, "[6bed4]");
+	assert_string_equal(changes(OFF SIXBED4 SIXBED4_OLD, OFF SIXBED4_OLD).restart, "[6bed4]");
+	assert_int_equal(changes(OFF SIXBED4 SIXBED4_OLD, OFF SIXRD SIXBED4 SIXBED4_OLD).n, 1);
 	expect_change(OFF SIXRD, OFF SIXRD TEREDO, "[teredo]", true);
 	expect_change(OFF SIXRD TEREDO, OFF SIXRD, "[teredo]", true);
 	expect_change(OFF SIXRD, OFF SIXRD SERVER, "[teredo-server]", true);
