@@ -124,7 +124,6 @@ static int try_config(struct daemon *d, struct config *c, struct config_changes 
 		d->policy = *policy;
 		put_tunnels_in_force(d, &made);
 	} else if (made.route) {
-		tunroute_undo(d->netlink, made.route, made.n_routes);
 		tunnels_route(d, &d->made, &(struct error){ "" });
 		tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
 	}

@@ -159,8 +159,26 @@ int tunnels_route(struct daemon *d, const struct tunnels_made *m, struct error *
 	return err ? err : tunroute_make(d->netlink, d->config->tun, m->route, m->n_routes, e);
 }
 
+/* A socket that cannot be bound says so; nothing is bound for protocol 41. */
+static void look_for(const struct daemon *d, const char *section, __be32 addr)
+{
+	const __u8 *a = (const __u8 *)&addr;
+
+	if (addr && !d->host.own_is_cut && !own_has4(&d->host.own, addr))
+		log_line(LOG_LEVEL_WARNING, "[%s]: %u.%u.%u.%u is not on this host: nothing comes to it before "
+			 "ip address add %u.%u.%u.%u/32 dev INTERFACE", section, a[0], a[1], a[2], a[3],
+			 a[0], a[1], a[2], a[3]);
+}
+
 void tunnels_use(struct daemon *d)
 {
+	const struct nav_config *p = &d->policy;
+
+	look_for(d, "6to4", p->sixto4.local);
+	for (__u32 i = 0; i < p->n_sixrd; i++)
+		look_for(d, "6rd", p->sixrd[i].br);
+	for (__u32 i = 0; i < p->sixin4.n_locals; i++)
+		look_for(d, "6in4", p->sixin4.local[i]);
 	transit_set_sixin4(d->transit, d->made.in4);
 	relay_set_sixin4(d->relay, d->made.in4);
 }

@@ -34,12 +34,11 @@ static void answer(struct transit *t, struct transit_out *out, int n)
 static void advertise(struct transit *t, const struct sixbed4_config *cfg, const struct sixbed4_in *in,
 		      struct relay_time now, struct transit_out *out)
 {
-	const bool asked = out->reason == R_SOLICITED;
-	const struct in6_addr *src = &in->ip6->saddr;
+	const struct in6_addr *src = &in->ip6->saddr, *old = out->reason == R_SIXBED4_MOVED ? src : NULL;
 
 	if (transit_may_advertise(t, in->to.addr, now))
-		answer(t, out, sixbed4_build_ra(t->answer, sizeof(t->answer), cfg, in->to, asked ? src : NULL,
-						asked ? NULL : src, &in->nonce));
+		answer(t, out, sixbed4_build_ra(t->answer, sizeof(t->answer), cfg, in->to, old ? NULL : src,
+						old, &in->nonce));
 	else
 		out->reason = R_LIMIT_CLIENT;
 }

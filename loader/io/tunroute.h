@@ -20,7 +20,7 @@ int tunroute_make(struct netlink *nl, const char *tun, const struct tun_route *r
 int tunroute_blackholes(struct netlink *nl, struct tun_route *route, __u32 n, struct error *e);
 void tunroute_undo(struct netlink *nl, const struct tun_route *route, __u32 n);
 
-/* Takes away what an earlier daemon left of prefixes that are none any more. */
+/* Takes away both routes of prefixes that are none any more: what an earlier daemon left, or a reload. */
 void tunroute_prune(struct netlink *nl, const char *tun, const struct tun_route *route, __u32 n);
 
 #endif

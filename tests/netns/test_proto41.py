@@ -161,6 +161,13 @@ def test_routes_follow_the_configuration_and_go_with_the_instance(yard):
         assert routes(yard) == []
 
 
+def test_an_address_that_is_not_here_is_said_to_be_missing(yard):
+    extra = "[6to4]\nlocal = 8.0.2.1\n[6rd]\nprefix = 2a01:db8::/32\nborder_relay = 8.0.2.77\n"
+    with Navalis(yard, "off", extra=extra, instance="nvr%d" % os.getpid()):
+        log = yard.log("navalisd")
+        assert "[6rd]: 8.0.2.77 is not on this host" in log and "[6to4]" not in log
+
+
 # ---- what goes through
 
 def test_echoes_of_all_sizes_come_back(peer):
@@ -210,6 +217,22 @@ def test_rfc6040_congestion_is_carried_in(yard, relay, peer):
     with counted(relay, "ECN_CONGESTED"):
         peer.send(bytes(IPv6(src=peer.inside, dst=native, nh=253, tc=0) / Raw(b"x")), tos=3)
     cap.close()
+
+
+def test_a_link_narrower_than_the_tunnel_gets_fragments(yard, relay):
+    p, native = yard.peers["6in4"], fresh_native()
+    cap = yard.inet.capture("to-relay")
+    yard.relay.run("ip link set v4 mtu 1300")
+    try:
+        for size in (1280, 1281, 1480):
+            packet = bytes(IPv6(src=native, dst=p.inside, nh=253, hlim=9) / Raw(os.urandom(size - 40)))
+            native_send(yard, packet)
+            assert next(i for i in p.packets() if i[6] == 253)[8:] == packet[8:]
+        offsets = [struct.unpack("!H", f[20:22])[0] for f in cap.frames() if f[12:14] == b"\x08\0" and f[23] == 41]
+        assert offsets == [0, 0x2000, 640 // 8, 0x2000, 744 // 8]
+    finally:
+        yard.relay.run("ip link set v4 mtu 1500")
+        cap.close()
 
 
 # ---- what the kernel or the daemon answers

@@ -104,6 +104,9 @@ def test_uninstall_detaches_every_instance_that_nobody_runs(lab):
         assert not os.path.exists("/sys/fs/bpf/" + relay.instance) and "xdp" not in lab.relay.run("ip link").stdout
 
 
+RAW = [w.replace("+perfmon", "+perfmon,+net_raw") for w in HARDENED]
+
+
 @pytest.fixture
 def open_to_all(lab):
     """What the unit and udev see to, for a daemon that is not root."""
@@ -179,3 +182,25 @@ def test_unprivileged_daemon_with_three_capabilities(lab, open_to_all):
             assert relay.ctl("reload").returncode == 0
             assert lab.native.ping(c.address, src=native, count=2)[1] == 2
             relay.stop()
+
+
+def test_the_raw_socket_of_protocol_41_is_all_that_cap_net_raw_is_for(lab, open_to_all):
+    """It is dropped as soon as that is open, so that a reload cannot use it, and need not."""
+    instance = "nvt3%d" % os.getpid()
+    folder = "/sys/fs/bpf/" + instance
+    os.mkdir(folder, 0o700)
+    os.chown(folder, 65534, 65534)
+    relay = Navalis(lab, "off", instance=instance, start=False, extra="[6to4]\nlocal = 8.0.2.1\n")
+    with relay:
+        relay.wrap = HARDENED
+        with pytest.raises(RuntimeError, match="CAP_NET_RAW is missing, which opens the socket of 6to4"):
+            relay.start(open_to_all)
+        assert "2002::/16" not in lab.relay.run("ip -6 route").stdout
+        relay.wrap = RAW
+        relay.start(open_to_all)
+        with open("/proc/%d/status" % relay.process.pid) as f:
+            assert "CapEff:\t000000c000001000" in f.read()
+        with open(relay.conf, "a") as f:
+            f.write("mtu = 1300\n")
+        assert relay.ctl("reload").returncode == 0
+        assert "mtu lock 1300" in lab.relay.run("ip -6 route show 2002::/16").stdout

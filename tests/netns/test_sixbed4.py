@@ -22,6 +22,7 @@ CONF = """[6bed4]
 service = 8.0.2.1
 prefix = %s/64
 routes = 2a03:6bed::/32
+retract = yes
 [6bed4 old]
 service = 8.0.2.1
 format = 2012
@@ -110,10 +111,12 @@ def test_a_bad_solicitation_is_not_answered(yard, relay):
 
 def test_a_peer_that_moved_is_told_its_new_prefix(yard, relay):
     cap = yard.native.capture("to-relay")
+    was = ("8.0.11.1", 4444)
     with counted(relay, "SIXBED4_MOVED"):
-        yard.one.send(data(address(NET, ("8.0.11.1", 4444)), fresh_native()))
+        yard.one.send(data(address(NET, was), fresh_native()))
     to, options = advertised(yard.one.get())
-    assert to == "ff02::1" and options[0] == (address(NET, yard.one.own, 0), 114, 0xC0, FOREVER)
+    assert to == "ff02::1" and options[0] == (address(NET, was, 0), 114, 0xC0, 0)
+    assert options[1] == (address(NET, yard.one.own, 0), 114, 0xC0, FOREVER)
     assert not [f for f in cap.frames() if f[14 + 6] == 253]
     cap.close()
 

@@ -191,6 +191,38 @@ static void rfc4380_5_4_2_answer_proves_and_frees_the_kept_packet(void **st)
 	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT + 1)), R_SRC_MISMATCH);
 }
 
+/* What is behind another tunnel of this host is not native, unless the operator lets packets cross. */
+static void clients_and_other_tunnels_are_apart(void **st)
+{
+	static const struct sixin4_tunnel tunnel = { .n_prefixes = 1 };
+	struct sixin4_tunnel behind = tunnel;
+	struct sixin4_table *in4;
+	struct fixture *f = *st;
+	struct in6_addr c = client();
+
+	behind.prefix[0] = (struct prefix6){ in6("2a00:f::"), 64 };
+	assert_int_equal(sixin4_table_new(&behind, 1, &in4), 0);
+	native_to(f, c);
+	answer(f, c, ep(CLIENT, PORT), "");
+	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT)), R_DECAP);
+	expect_reason(udp_from(f, c, "2002:909:909::1", ep(CLIENT, PORT)), R_DECAP);
+	expect_reason(native_to(f, c), R_ENCAP);
+	relay_set_sixin4(f->relay, in4);
+	f->policy.tunnels.of[f->policy.tunnels.n++] =
+		(struct tunnel_prefix){ { in6("2002::"), 16 }, TUNNEL_SIXTO4, 0 };
+	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT)), R_DST_TUNNEL);
+	expect_reason(udp_from(f, c, "2002:909:909::1", ep(CLIENT, PORT)), R_DST_TUNNEL);
+	expect_reason(native_to(f, c), R_SRC_TUNNEL);
+	f->policy.tunnels.cross[TUNNEL_TEREDO] = 1U << TUNNEL_SIXIN4;
+	f->policy.tunnels.cross[TUNNEL_SIXIN4] = 1U << TUNNEL_TEREDO;
+	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT)), R_DECAP);
+	expect_reason(udp_from(f, c, "2002:909:909::1", ep(CLIENT, PORT)), R_DST_TUNNEL);
+	expect_reason(native_to(f, c), R_ENCAP);
+	f->policy.service.addr = 0; /* no relay at all */
+	expect_reason(native_to(f, c), R_NOT_OURS);
+	sixin4_table_free(in4);
+}
+
 static void rfc6081_4_1_forged_bubbles_and_bad_trailers_prove_nothing(void **st)
 {
 	struct fixture *f = *st;
@@ -913,6 +945,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(rfc4380_5_4_1_first_packet_is_kept_and_a_bubble_goes_to_the_server),
 		T(rfc4380_5_4_2_answer_proves_and_frees_the_kept_packet),
+		T(clients_and_other_tunnels_are_apart),
 		T(rfc6081_4_1_forged_bubbles_and_bad_trailers_prove_nothing),
 		T(rfc6081_5_2_4_symmetric_nat_is_followed_by_a_right_cookie_alone),
 		T(rfc4380_5_2_6_four_bubbles_in_300_s),

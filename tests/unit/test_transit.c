@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the slow path does with packets of 6to4, 6rd and 6in4: each verdict, and what is sent where. */
 #include "unit.h"
+#include "core/hg48.h"
 #include "core/transit.h"
 #include "navalis/conflict.h"
 #include "navalis/icmp6.h"
@@ -446,6 +447,16 @@ static void rfc4213_3_8_neighbour_unreachability_is_answered(void **st)
 		assert_memory_equal(p + 24, &peer, 16);
 		assert_memory_equal(p + 48, &end, 16);
 	}
+	solicit(f, "fe80::800:203");
+	f->pkt[61] = 1; /* a code */
+	icmp6_seal(f->pkt + 20);
+	expect_reason(from_ipv4(f, REMOTE, LOCAL), R_TUNNEL_LOCAL);
+	assert_int_equal(f->out.act, TRANSIT_NOTHING);
+	solicit(f, "fe80::800:203");
+	f->pkt[62] ^= 1; /* a wrong checksum */
+	expect_reason(from_ipv4(f, REMOTE, LOCAL), R_TUNNEL_LOCAL);
+	assert_int_equal(f->out.act, TRANSIT_NOTHING);
+	solicit(f, "fe80::800:203");
 	f->pkt[27] = 254;
 	expect_reason(from_ipv4(f, REMOTE, LOCAL), R_TUNNEL_LOCAL);
 	assert_int_equal(f->out.act, TRANSIT_NOTHING);
@@ -485,6 +496,65 @@ static void rfc4213_3_4_senders_hear_of_icmpv4_errors(void **st)
 	expect_error(f, 2, 0, 1280);
 	inner(f, NATIVE, "2a04::1", 17, 100);
 	expect_reason(icmp4(f, BR, CE4, 0, 160), R_ICMP4_IGNORED);
+}
+
+/* ---- UDP: a port that nothing is configured for, and the endpoints of HG48 */
+
+static void a_port_of_a_mechanism_that_is_off_takes_nothing(void **st)
+{
+	struct fixture *f = *st;
+
+	inner(f, NATIVE, NATIVE, 17, 8);
+	transit_from_udp(f->transit, PORT_HG48, f->pkt + 20, 48, ep("8.0.9.1", 4000), 0, f->now, &f->out);
+	expect_reason(f->out.reason, R_NOT_OURS);
+	assert_int_equal(transit_endpoint(&f->policy, PORT_PROTO41).addr, 0);
+	for (enum port port = PORT_SIXBED4; port < PORT_MAX; port++)
+		assert_int_equal(transit_endpoint(&f->policy, port).addr, 0);
+}
+
+static void endpoints_of_hg48_are_forgotten_and_not_too_many(void **st)
+{
+	const struct hg48_config cfg = { .life = 100, .window = 10, .window_packets = 3, .max_peers = 1000,
+					 .fresh = { METER_SCALE, 2 } };
+	struct hg48_table *t;
+	struct hg48_peer *p, *q;
+	enum reason why;
+	__u32 n = 0;
+
+	(void)st;
+	assert_int_equal(hg48_table_new(cfg.max_peers, 7, &t), 0);
+	assert_null(hg48_table_find(t, ep("8.0.9.1", 4000)));
+	p = hg48_table_add(t, &cfg, ep("8.0.9.1", 4000), 1, 50, &why);
+	assert_non_null(p);
+	p->sent = 50;
+	assert_ptr_equal(hg48_table_add(t, &cfg, ep("8.0.9.1", 4000), 1, 51, &why), p);
+	assert_ptr_equal(hg48_table_find(t, ep("8.0.9.1", 4000)), p);
+	assert_null(hg48_table_find(t, ep("8.0.9.1", 4001)));
+	q = hg48_table_add(t, &cfg, ep("8.0.9.2", 4000), 1, 50, &why);
+	assert_non_null(q);
+	q->sent = 200;
+	assert_null(hg48_table_add(t, &cfg, ep("8.0.9.3", 4000), 1, 50, &why)); /* the third at once */
+	expect_reason(why, R_LIMIT_SOURCE);
+	hg48_table_sweep(t, &cfg, 1, 150);
+	assert_non_null(hg48_table_find(t, ep("8.0.9.1", 4000)));
+	hg48_table_sweep(t, &cfg, 1, 151);
+	assert_null(hg48_table_find(t, ep("8.0.9.1", 4000)));
+	assert_ptr_equal(hg48_table_find(t, ep("8.0.9.2", 4000)), q);
+	for (__u32 i = 0; i < 4000; i++) {
+		p = hg48_table_add(t, &cfg, (struct endpoint4){ BE32(0x09000000 + i), BE16(4000), 0 }, 0, 300, &why);
+		n += p != NULL;
+		if (p)
+			p->heard = 300;
+		else
+			expect_reason(why, R_TABLE_FULL);
+	}
+	assert_in_range(n, 950, 999); /* with the one that is there */
+	for (__u32 i = 0; i < 32; i++)
+		hg48_table_sweep(t, &cfg, 32, 401);
+	for (__u32 i = 0; i < 4000; i++)
+		assert_null(hg48_table_find(t, (struct endpoint4){ BE32(0x09000000 + i), BE16(4000), 0 }));
+	assert_non_null(hg48_table_add(t, &cfg, ep("8.0.9.1", 4000), 0, 401, &why));
+	hg48_table_free(t);
 }
 
 /* ---- routes, and the table of tunnels */
@@ -563,6 +633,8 @@ int main(void)
 		T(rfc6343_4_2_1_the_relay_says_that_it_lives),
 		T(rfc4213_3_8_neighbour_unreachability_is_answered),
 		T(rfc4213_3_4_senders_hear_of_icmpv4_errors),
+		T(a_port_of_a_mechanism_that_is_off_takes_nothing),
+		cmocka_unit_test(endpoints_of_hg48_are_forgotten_and_not_too_many),
 		T(each_prefix_has_a_route_with_its_mtu),
 		cmocka_unit_test(many_tunnels_are_found_by_their_ends_and_by_what_is_behind_them),
 	};
