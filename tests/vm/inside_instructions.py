@@ -16,9 +16,10 @@ from teredo import ICMPv6EchoRequest, IP, Raw, TCP, UDP, address, v4  # noqa: E4
 import test_decap as into  # noqa: E402
 import test_encap as out  # noqa: E402
 import test_proto41 as proto41  # noqa: E402
+import test_sixbed4 as sixbed4  # noqa: E402
 from test_nexthop import regions, To4, To6  # noqa: E402
 from test_vlan import AD, Q, tagged  # noqa: E402
-from xdp import DROP, PASS, REDIRECT, REPROOF, SERVICE, Xdp  # noqa: E402
+from xdp import DROP, PASS, REDIRECT, REPROOF, SERVICE, TX, Xdp  # noqa: E402
 
 SERVER, CLIENT = into.SERVER, into.TEREDO
 AWAY = address(SERVER, "8.0.9.10", 5)      # in its far bucket, and there in the last place
@@ -112,7 +113,11 @@ def tunnel_paths():
     for kind in "6to4", "6rd", "6in4":
         p[kind + ", decap"] = "v4", proto41.arrives(kind, sized(64)), REDIRECT, "DECAP", None
         p[kind + ", encap"] = "v6", proto41.leaves(kind, sized(64)), REDIRECT, "ENCAP", None
-    p["6rd, turns round"] = "v4", proto41.arrives("6rd", sized(64), dst=proto41.rd("8.0.9.8")), REDIRECT, "BOUNCED", None
+    p["6rd, turns round"] = "v4", proto41.arrives("6rd", sized(64), dst=proto41.rd("8.0.9.8")), TX, "BOUNCED", None
+    p["6bed4, decap"] = "v4", sixbed4.frame(sixbed4.inner(sized(64))), REDIRECT, "DECAP", None
+    p["6bed4, encap"] = "v6", sixbed4.native(sized(64)), REDIRECT, "ENCAP", None
+    p["6bed4, from peer to peer"] = "v4", sixbed4.frame(sixbed4.inner(sized(64), dst=sixbed4.peer("11.0.9.8"))), TX, "BOUNCED", None
+    p["6bed4, solicitation"] = "v4", sixbed4.solicit(), TX, "SOLICITED", None
     p["decap, all on"] = "v4", decap(sized(64)), REDIRECT, "DECAP", None
     p["encap, all on"] = "v6", out.frame(sized(64)), REDIRECT, "ENCAP", None
     p["not ours, TCP/IPv4, all on"] = "v4", bytes(into.ETH / IP(src="8.0.9.9", dst=SERVICE) / TCP()), PASS, "NOT_OURS", None
@@ -120,7 +125,10 @@ def tunnel_paths():
     return p
 
 
-EVERYTHING = proto41.CONFIG
+def everything():
+    """Every mechanism at a time."""
+    return {**sixbed4.CONFIG, **proto41.CONFIG, "own4": (*proto41.OWN, sixbed4.LOCAL), "refused": list(ranges()),
+            "prefixes": proto41.CONFIG["prefixes"] + sixbed4.CONFIG["prefixes"][:1]}
 
 
 def times(x, nic, frame, action, reason, before):
@@ -150,7 +158,7 @@ def instructions(x):
     x.vlan("v4.4", "v4", (AD, 100), (Q, 44))
     vouch(x)
     found = {name: times(x, *how) for name, how in paths(x).items()}
-    x.load(**{**EVERYTHING, "refused": list(ranges())})
+    x.load(**everything())
     vouch(x)
     x.add(CLIENT)
     found.update({name: times(x, *how) for name, how in tunnel_paths().items()})
@@ -208,7 +216,7 @@ def main(builds):
             figures[build] = {"paths": instructions(x)}
         load = lambda c: x.ask(op="load", cfg=c, buckets=64, remapped=16, tunnels=16, attach=[])  # noqa: E731
         figures[build]["verifier"] = {name: verifier(load(c["cfg"])) for name, c in cfgs.items()}
-        figures[build]["verifier"]["all mechanisms"] = verifier(x.load(**{**EVERYTHING, "refused": list(ranges())}).loaded)
+        figures[build]["verifier"]["all mechanisms"] = verifier(x.load(**everything()).loaded)
     x.close()
     for name, c in cfgs.items():  # the same program, or these are not the figures of what runs
         assert figures[builds[0]]["verifier"][name]["processed"] == c["verified"], (name, c["verified"])
