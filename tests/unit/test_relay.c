@@ -213,8 +213,8 @@ static void clients_and_other_tunnels_are_apart(void **st)
 	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT)), R_DST_TUNNEL);
 	expect_reason(udp_from(f, c, "2002:909:909::1", ep(CLIENT, PORT)), R_DST_TUNNEL);
 	expect_reason(native_to(f, c), R_SRC_TUNNEL);
-	f->policy.tunnels.cross[TUNNEL_TEREDO] = 1U << TUNNEL_SIXIN4;
-	f->policy.tunnels.cross[TUNNEL_SIXIN4] = 1U << TUNNEL_TEREDO;
+	f->policy.tunnels.cross = TUNNEL_CROSS(TUNNEL_TEREDO, TUNNEL_SIXIN4) |
+				  TUNNEL_CROSS(TUNNEL_SIXIN4, TUNNEL_TEREDO);
 	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT)), R_DECAP);
 	expect_reason(udp_from(f, c, "2002:909:909::1", ep(CLIENT, PORT)), R_DST_TUNNEL);
 	expect_reason(native_to(f, c), R_ENCAP);
