@@ -27,9 +27,14 @@ static __always_inline bool sixbed4_any(void)
 	return cfg.sixbed4[0].service.addr || cfg.sixbed4[1].service.addr;
 }
 
+static __always_inline bool server_any(void)
+{
+	return cfg.server.addr[0];
+}
+
 static __always_inline bool udp_any(void)
 {
-	return sixbed4_any();
+	return sixbed4_any() || server_any();
 }
 
 static __always_inline bool tunnels_any(void)

@@ -22,6 +22,7 @@ enum onward {
 	ONWARD_PROTO41,
 	ONWARD_UDP,
 	ONWARD_ANSWER, /* an advertisement, back to where it was asked for */
+	ONWARD_RELAY,  /* over UDP as it came */
 };
 
 struct tunnel_packet {
@@ -33,9 +34,10 @@ struct tunnel_packet {
 	struct in6_addr src, dst; /* of the IPv6 packet */
 	__u32 len;                /* of all of it */
 	__u8 tos, class, hop_limit, nexthdr;
+	__be16 check;             /* of UDP */
 
 	/* what is decided */
-	__u32 sixbed4;            /* the listener to ask, plus one; 0: none */
+	__u32 sixbed4, server;    /* the listener or address to ask, plus one; 0: none */
 	enum onward onward;
 	enum reason verdict;      /* when it is sent on so */
 	__u32 off, put;           /* outer bytes that come off, and those that go on */
@@ -45,6 +47,8 @@ struct tunnel_packet {
 	__u8 ecn;                 /* congestion bits of the IPv6 packet from here on */
 	__u8 checksum;            /* of UDP, is to be made from the inner one; else it is sent as 0 */
 	__u16 pad;
+	__u64 nonce;              /* and the other indications of the Teredo server */
+	__u8 auth, origin;
 	struct nexthop hop;
 	__u32 out;                /* the NIC */
 };
@@ -236,11 +240,42 @@ STEP int tunnel_to_udp(struct xdp_md *ctx)
 	return t->verdict;
 }
 
-struct answer_headers {
+struct udp_headers {
 	struct iphdr ip;
 	struct udphdr udp;
-	__u8 ra[ND_RA_LEN];
 };
+
+/* The indications of the Teredo server in front of an advertisement. */
+static __always_inline bool put_indications(struct cur *c, const struct tunnel_packet *t)
+{
+	void *at;
+
+	if (t->auth) {
+		at = cur_make(c, TEREDO_AUTH_LEN);
+		if (!at)
+			return false;
+		teredo_put_auth(at, t->nonce);
+	}
+	if (t->origin) {
+		at = cur_make(c, TEREDO_ORIGIN_LEN);
+		if (!at)
+			return false;
+		store64(at, teredo_origin(t->came.src));
+	}
+	return true;
+}
+
+/* len: a constant. */
+static __always_inline bool put_advertisement(struct cur *c, const struct nd_ra *ra, __u64 head, __u32 len)
+{
+	void *at = cur_make(c, len);
+
+	if (!at)
+		return false;
+	nd_ra_put(at, ra, len);
+	store64(at, head);
+	return true;
+}
 
 /*
  * Sends the advertisement instead of the frame. What that grows or shrinks by, it does at its
@@ -250,7 +285,8 @@ STEP int tunnel_answer(struct xdp_md *ctx)
 {
 	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
 	const struct nd_ra *ra = THE_ONLY(advertisements);
-	struct answer_headers *h;
+	struct teredo_request q = {};
+	struct udp_headers *h;
 	struct way way = {};
 	struct frame f;
 	struct cur c;
@@ -274,10 +310,17 @@ STEP int tunnel_answer(struct xdp_md *ctx)
 	/* made here: clang 14 loses the constant first word on its way through the map */
 	head = 0x60 | (__u64)RAW16(BE16(t->len - sizeof(struct ipv6hdr))) << 32 |
 	       (__u64)IPPROTO_ICMPV6 << 48 | (__u64)ND_HOP_LIMIT << 56;
-	nd_ra_put(h->ra, ra, ND_RA_LEN);
-	store64(h->ra, head);
-	encap_ip4(&h->ip, &t->to, t->len, encap_next(id));
-	encap_udp(&h->udp, &t->to, t->len, true, csum_lco(head));
+	if (server_any() && !put_indications(&c, t))
+		return R_NO_ROOM;
+	if (!(t->len == ND_RA_LEN ? put_advertisement(&c, ra, head, ND_RA_LEN) :
+				    put_advertisement(&c, ra, head, ND_RA_LEN_MTU)))
+		return R_NO_ROOM;
+	q.auth = t->auth;
+	q.origin = t->origin;
+	q.nonce = t->nonce;
+	encap_ip4(&h->ip, &t->to, t->put + t->len - IP4_LEN - UDP_LEN, encap_next(id));
+	encap_udp(&h->udp, &t->to, t->put + t->len - IP4_LEN - UDP_LEN, true,
+		  teredo_indications_sum(&q, t->came.src, csum_lco(head)));
 	t->out = way.out;
 	return t->verdict;
 }

@@ -7,6 +7,7 @@
 
 #include "proto41.h"
 #include "sixbed4.h"
+#include "teredo-server.h"
 
 /* Whom nothing is sent to or believed from, for refuse4.h. */
 STEP int refuse4_search(__be32 addr)
@@ -20,7 +21,7 @@ STEP int refuse4_search(__be32 addr)
 
 static __always_inline bool udp_at(__be32 addr)
 {
-	return sixbed4_any() && sixbed4_at(addr);
+	return (sixbed4_any() && sixbed4_at(addr)) || server_at(addr);
 }
 
 /* c stands behind an IPv4 header that is right. */
@@ -35,12 +36,16 @@ static __always_inline enum reason udp_decap(struct tunnel_packet *t, struct cur
 	t->came.src.port = udp->source;
 	t->came.dst.port = udp->dest;
 	which = sixbed4_listener(t->came.dst);
-	if (which >= SIXBED4_LISTENERS)
+	if (which < SIXBED4_LISTENERS)
+		t->sixbed4 = which + 1;
+	else if (server_at(t->came.dst.addr) && udp->dest == BE16(TEREDO_SERVER_PORT))
+		t->server = t->came.dst.addr == cfg.server.addr[0] ? 1 : 2;
+	else
 		return R_NOT_OURS;
 	if (HOST16(udp->len) < UDP_LEN || HOST16(udp->len) > len)
 		return R_UDP_LENGTH;
 	t->payload_len = HOST16(udp->len) - UDP_LEN;
-	t->sixbed4 = which + 1;
+	t->check = udp->check;
 	return R_NONE;
 }
 
@@ -50,6 +55,12 @@ static __always_inline enum reason tunnels_ask(struct xdp_md *ctx, struct tunnel
 	const __u32 which = t->sixbed4 - 1;
 	enum reason r;
 
+	if (server_any() && t->server) {
+		r = (enum reason)server_decap(ctx, t->server - 1);
+		if (r == R_SOLICITED)
+			return (enum reason)server_advertise();
+		return r == R_NONE && t->onward == ONWARD_NATIVE ? MAY_LEAVE(teredo, 0, &t->dst) : r;
+	}
 	if (!sixbed4_any() || !t->sixbed4)
 		return R_NONE;
 	r = (enum reason)sixbed4_decap(ctx, which);
@@ -123,6 +134,8 @@ static __always_inline enum reason tunnels_send(struct xdp_md *ctx, enum onward 
 		return (enum reason)tunnel_to_proto41(ctx);
 	case ONWARD_UDP:
 		return (enum reason)tunnel_to_udp(ctx);
+	case ONWARD_RELAY:
+		return (enum reason)server_relay(ctx);
 	default:
 		return (enum reason)tunnel_answer(ctx);
 	}

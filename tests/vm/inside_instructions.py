@@ -17,6 +17,7 @@ import test_decap as into  # noqa: E402
 import test_encap as out  # noqa: E402
 import test_proto41 as proto41  # noqa: E402
 import test_sixbed4 as sixbed4  # noqa: E402
+import test_teredo_server as server  # noqa: E402
 from test_nexthop import regions, To4, To6  # noqa: E402
 from test_vlan import AD, Q, tagged  # noqa: E402
 from xdp import DROP, PASS, REDIRECT, REPROOF, SERVICE, TX, Xdp  # noqa: E402
@@ -118,6 +119,8 @@ def tunnel_paths():
     p["6bed4, encap"] = "v6", sixbed4.native(sized(64)), REDIRECT, "ENCAP", None
     p["6bed4, from peer to peer"] = "v4", sixbed4.frame(sixbed4.inner(sized(64), dst=sixbed4.peer("11.0.9.8"))), TX, "BOUNCED", None
     p["6bed4, solicitation"] = "v4", sixbed4.solicit(), TX, "SOLICITED", None
+    p["Teredo server, solicitation"] = "v4", server.frame(server.solicitation(), server.AUTH), TX, "SOLICITED", None
+    p["Teredo server, bubble"] = "v4", server.frame(server.bubble()), TX, "SERVER_RELAYED", None
     p["decap, all on"] = "v4", decap(sized(64)), REDIRECT, "DECAP", None
     p["encap, all on"] = "v6", out.frame(sized(64)), REDIRECT, "ENCAP", None
     p["not ours, TCP/IPv4, all on"] = "v4", bytes(into.ETH / IP(src="8.0.9.9", dst=SERVICE) / TCP()), PASS, "NOT_OURS", None
@@ -127,7 +130,8 @@ def tunnel_paths():
 
 def everything():
     """Every mechanism at a time."""
-    return {**sixbed4.CONFIG, **proto41.CONFIG, "own4": (*proto41.OWN, sixbed4.LOCAL), "refused": list(ranges()),
+    return {**sixbed4.CONFIG, **proto41.CONFIG, "own4": (*proto41.OWN, sixbed4.LOCAL, server.ONE, server.TWO),
+            "server": server.CONFIG["server"], "refused": list(ranges()),
             "prefixes": proto41.CONFIG["prefixes"] + sixbed4.CONFIG["prefixes"][:1]}
 
 
