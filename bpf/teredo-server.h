@@ -30,7 +30,6 @@ static __always_inline void server_sends(struct tunnel_packet *t, const struct t
 /* To native IPv6: what stands before and behind the packet comes off. */
 static __always_inline enum reason server_strips(struct tunnel_packet *t)
 {
-	const struct nav_own *own_addrs = THE_ONLY(own);
 	const int ecn = policy_ecn(t->tos, t->class);
 
 	if (ecn < 0)
@@ -38,7 +37,7 @@ static __always_inline enum reason server_strips(struct tunnel_packet *t)
 	t->ecn = (__u8)ecn;
 	t->onward = ONWARD_NATIVE;
 	t->verdict = R_DECAP;
-	return own_addrs ? policy_native_dst(&cfg, own_addrs, &t->dst) : R_NO_NEXT_HOP_IN;
+	return policy_native_dst(&cfg, NULL, &t->dst);
 }
 
 /* What is asked for: not on the stack. */
