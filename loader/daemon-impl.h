@@ -108,8 +108,14 @@ void sockets_close(struct daemon *d);
 int tunnels_make(const struct config *c, const struct nav_config *policy, struct tunnels_made *ret);
 void tunnels_release(struct tunnels_made *m);
 
-/* The TUN, up, and the routes to it; the ones to nowhere are tunroute.h's. */
-int tunnels_route(struct daemon *d, const struct tunnels_made *m, struct error *e);
+bool tunnels_same_routes(const struct tunnels_made *a, const struct tunnels_made *b);
+
+/*
+ * The TUN, up, and the routes to it; the ones to nowhere are tunroute.h's. What is there (was) is
+ * not touched: XDP would have to learn all routes again. NULL: nothing is known to be.
+ */
+int tunnels_route(struct daemon *d, const struct tunnels_made *m, const struct tunnels_made *was,
+		  struct error *e);
 
 /* In force from now on. */
 void tunnels_use(struct daemon *d);

@@ -396,7 +396,7 @@ static int set_up(struct daemon *d, struct error *e)
 	if (!err)
 		err = control_new(c->instance, d->event, orders_answer, d, &d->control, e);
 	if (!err) /* before the NICs: somebody else may have it */
-		err = tunnels_route(d, &d->made, e);
+		err = tunnels_route(d, &d->made, NULL, e);
 	return err;
 }
 

@@ -75,8 +75,11 @@ static bool same_program(const struct daemon *d, const struct config *c,
 
 static int route_tunnels(struct daemon *d, struct tunnels_made *made, struct error *e)
 {
-	int err = tunnels_route(d, made, e);
+	int err;
 
+	if (tunnels_same_routes(made, &d->made))
+		return 0;
+	err = tunnels_route(d, made, &d->made, e);
 	return err ? err : tunroute_blackholes(d->netlink, made->route, made->n_routes, e);
 }
 
@@ -88,7 +91,8 @@ static void put_tunnels_in_force(struct daemon *d, struct tunnels_made *made)
 	d->made = *made;
 	*made = was;
 	tunnels_use(d);
-	tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
+	if (!tunnels_same_routes(made, &d->made))
+		tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
 }
 
 static int try_config(struct daemon *d, struct config *c, struct config_changes *changes,
@@ -123,8 +127,8 @@ static int try_config(struct daemon *d, struct config *c, struct config_changes 
 	if (!err) {
 		d->policy = *policy;
 		put_tunnels_in_force(d, &made);
-	} else if (made.route) {
-		tunnels_route(d, &d->made, &(struct error){ "" });
+	} else if (made.route && !tunnels_same_routes(&made, &d->made)) {
+		tunnels_route(d, &d->made, NULL, &(struct error){ "" });
 		tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
 	}
 	tunnels_release(&made);

@@ -152,11 +152,31 @@ static __u32 tun_mtu(const struct tunnels_made *m)
 	return mtu;
 }
 
-int tunnels_route(struct daemon *d, const struct tunnels_made *m, struct error *e)
+static bool has_route(const struct tunnels_made *m, const struct tun_route *r)
 {
-	int err = netlink_tun_up(d->netlink, d->config->tun, tun_mtu(m), e);
+	for (__u32 i = 0; i < m->n_routes; i++)
+		if (!memcmp(&m->route[i].prefix, &r->prefix, sizeof(r->prefix)) && m->route[i].mtu == r->mtu)
+			return true;
+	return false;
+}
 
-	return err ? err : tunroute_make(d->netlink, d->config->tun, m->route, m->n_routes, e);
+bool tunnels_same_routes(const struct tunnels_made *a, const struct tunnels_made *b)
+{
+	for (__u32 i = 0; i < a->n_routes; i++)
+		if (!has_route(b, &a->route[i]))
+			return false;
+	return a->n_routes == b->n_routes;
+}
+
+int tunnels_route(struct daemon *d, const struct tunnels_made *m, const struct tunnels_made *was,
+		  struct error *e)
+{
+	int err = was && tun_mtu(m) == tun_mtu(was) ? 0 : netlink_tun_up(d->netlink, d->config->tun, tun_mtu(m), e);
+
+	for (__u32 i = 0; i < m->n_routes && !err; i++)
+		if (!was || !has_route(was, &m->route[i]))
+			err = tunroute_make(d->netlink, d->config->tun, &m->route[i], 1, e);
+	return err;
 }
 
 /* A socket that cannot be bound says so; nothing is bound for protocol 41. */
