@@ -103,16 +103,16 @@ static __always_inline enum reason proto41_ask(struct tunnel_packet *t)
 		return r;
 	switch (who.tunnel) {
 	case TUNNEL_SIXIN4:
-		r = (enum reason)sixin4_decap();
+		r = SAID(sixin4_decap());
 		return r == R_NONE ? MAY_LEAVE(sixin4, t->counted - 1, &t->dst) : r;
 	case TUNNEL_SIXRD:
 		number = sixrd_number(who.domain);
-		r = (enum reason)sixrd_decap(number);
+		r = SAID(sixrd_decap(number));
 		if (r == R_NONE)
 			r = MAY_LEAVE(sixrd, number, &t->dst);
-		return r == R_NONE ? (enum reason)sixrd_turns(number) : r;
+		return r == R_NONE ? SAID(sixrd_turns(number)) : r;
 	default:
-		r = (enum reason)sixto4_decap();
+		r = SAID(sixto4_decap());
 		return r == R_NONE ? MAY_LEAVE(sixto4, 0, &t->dst) : r;
 	}
 }
@@ -204,12 +204,12 @@ static __always_inline enum reason proto41_encap(struct tunnel_packet *t)
 	t->put = IP4_LEN;
 	if (cfg.sixto4.local && sixto4_is(&t->dst)) {
 		to = TUNNEL_SIXTO4;
-		r = (enum reason)sixto4_encap();
+		r = SAID(sixto4_encap());
 	} else if (proto41_number(&t->dst, &number)) {
 		to = TUNNEL_SIXRD;
-		r = (enum reason)sixrd_encap(number);
+		r = SAID(sixrd_encap(number));
 	} else {
-		r = (enum reason)sixin4_encap();
+		r = SAID(sixin4_encap());
 	}
 	if (r == R_NOT_OURS)
 		return r;

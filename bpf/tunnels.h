@@ -56,16 +56,16 @@ static __always_inline enum reason tunnels_ask(struct xdp_md *ctx, struct tunnel
 	enum reason r;
 
 	if (server_any() && t->server) {
-		r = (enum reason)server_decap(ctx, t->server - 1);
+		r = SAID(server_decap(ctx, t->server - 1));
 		if (r == R_SOLICITED)
-			return (enum reason)server_advertise();
+			return SAID(server_advertise());
 		return r == R_NONE && t->onward == ONWARD_NATIVE ? MAY_LEAVE(teredo, 0, &t->dst) : r;
 	}
 	if (!sixbed4_any() || !t->sixbed4)
 		return R_NONE;
-	r = (enum reason)sixbed4_decap(ctx, which);
+	r = SAID(sixbed4_decap(ctx, which));
 	if (r == R_SOLICITED)
-		return (enum reason)sixbed4_advertise(which);
+		return SAID(sixbed4_advertise(which));
 	return r == R_NONE && t->onward == ONWARD_NATIVE ? MAY_LEAVE(sixbed4, 0, &t->dst) : r;
 }
 
@@ -117,27 +117,27 @@ STEP int tunnels_from_ip6(struct xdp_md *ctx)
 		return proto41_encap(t);
 	if (t->len > f.len - f.l2)
 		return R_NATIVE_LENGTH;
-	r = (enum reason)sixbed4_encap(ctx, which);
+	r = SAID(sixbed4_encap(ctx, which));
 	return r == R_NONE ? may_enter(TUNNEL_SIXBED4, &t->src) : r;
 }
 
 static __always_inline enum reason tunnels_send(struct xdp_md *ctx, enum onward onward)
 {
-	enum reason r = (enum reason)(onward == ONWARD_NATIVE ? tunnel_hop6(ctx) : tunnel_hop4(ctx));
+	enum reason r = SAID(onward == ONWARD_NATIVE ? tunnel_hop6(ctx) : tunnel_hop4(ctx));
 
 	if (r != R_NONE)
 		return r;
 	switch (onward) {
 	case ONWARD_NATIVE:
-		return (enum reason)tunnel_to_native(ctx);
+		return SAID(tunnel_to_native(ctx));
 	case ONWARD_PROTO41:
-		return (enum reason)tunnel_to_proto41(ctx);
+		return SAID(tunnel_to_proto41(ctx));
 	case ONWARD_UDP:
-		return (enum reason)tunnel_to_udp(ctx);
+		return SAID(tunnel_to_udp(ctx));
 	case ONWARD_RELAY:
-		return (enum reason)server_relay(ctx);
+		return SAID(server_relay(ctx));
 	default:
-		return (enum reason)tunnel_answer(ctx);
+		return SAID(tunnel_answer(ctx));
 	}
 }
 
@@ -154,7 +154,7 @@ static __always_inline enum reason tunnels(struct frame *f, int (*judge)(struct 
 	*t = (struct tunnel_packet){
 		.units = f->units, .frame_len = f->len, .l2 = f->l2, .in = f->in,
 	};
-	r = (enum reason)judge(f->ctx);
+	r = SAID(judge(f->ctx));
 	if (r == R_NONE)
 		r = tunnels_ask(f->ctx, t);
 	if (r == R_NONE)
