@@ -277,7 +277,15 @@ static void guess_tun(const struct ctl *c, char *tun)
 		closedir(dir);
 }
 
-/* Links are detached first, so that nothing runs on without its maps. */
+/*
+ * First what tells a daemon that still runs that it is not wanted any more, or it would attach again;
+ * then the links, so that nothing runs on without its maps.
+ */
+static int turn_of(const char *pin)
+{
+	return !strcmp(pin, "meta") ? 0 : !strncmp(pin, "link_", 5) ? 1 : 2;
+}
+
 static int remove_pins(struct removed *r, const char *folder)
 {
 	DIR *dir = opendir(folder);
@@ -286,12 +294,12 @@ static int remove_pins(struct removed *r, const char *folder)
 
 	if (!dir)
 		return -errno;
-	for (int links = 1; links >= 0; links--) {
+	for (int turn = 0; turn <= 2; turn++) {
+		const bool link = turn == 1;
+
 		rewinddir(dir);
 		while ((e = readdir(dir))) {
-			bool link = !strncmp(e->d_name, "link_", 5);
-
-			if (*e->d_name == '.' || link != links)
+			if (*e->d_name == '.' || turn_of(e->d_name) != turn)
 				continue;
 			snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
 			if (link) {

@@ -540,7 +540,10 @@ static bool link_holds(const struct datapath *d, __u32 slot, __u32 ifindex)
 
 bool datapath_look(struct datapath *d, const struct config *c)
 {
-	if (access(d->folder, F_OK)) /* navalisctl detach --force: it is not wanted there */
+	char meta[96];
+
+	snprintf(meta, sizeof(meta), "%s/meta", d->folder);
+	if (access(meta, F_OK)) /* navalisctl detach --force: it is not wanted there */
 		return false;
 	for (__u32 i = 0; i < c->n_interfaces; i++) {
 		struct nav_nic *nic = &d->daemon->nic[i];
