@@ -42,6 +42,12 @@ static __always_inline bool tunnels_any(void)
 	return proto41_any() || udp_any();
 }
 
+/* Is there anything to cross into? Two loads, on the way of every packet of the relay's. */
+static __always_inline bool crossings_any(void)
+{
+	return cfg.tunnels.n || cfg.sixin4.n_locals;
+}
+
 /* The tunnel of 6in4 that an address is behind, or NULL. */
 static __always_inline const struct sixin4_tunnel *sixin4_behind(const struct in6_addr *a)
 {
@@ -77,7 +83,7 @@ PURE struct in6_addr in6_of(__u64 first, __u64 last)
 		return tunnels_cross(&cfg.tunnels, kind, id, &dst, sixin4_behind(&dst));           \
 	}
 
-CROSSING(teredo_crosses, tunnels_any(), TUNNEL_TEREDO)
+CROSSING(teredo_crosses, crossings_any(), TUNNEL_TEREDO)
 CROSSING(sixbed4_crosses, sixbed4_any(), TUNNEL_SIXBED4)
 CROSSING(sixto4_crosses, cfg.sixto4.local, TUNNEL_SIXTO4)
 CROSSING(sixrd_crosses, cfg.n_sixrd, TUNNEL_SIXRD)
@@ -98,12 +104,12 @@ STEP int crossing_in(__u32 to, __u64 first, __u64 last)
 {
 	const struct in6_addr src = in6_of(first, last);
 
-	return tunnels_any() ? tunnels_native(&cfg.tunnels, to & 31, &src, sixin4_behind(&src)) : R_NONE;
+	return crossings_any() ? tunnels_native(&cfg.tunnels, to & 31, &src, sixin4_behind(&src)) : R_NONE;
 }
 
 static __always_inline enum reason may_enter(enum tunnel to, const struct in6_addr *src)
 {
-	return tunnels_any() ? SAID(crossing_in(to, load64(src), load64(src->s6_addr + 8))) : R_NONE;
+	return crossings_any() ? SAID(crossing_in(to, load64(src), load64(src->s6_addr + 8))) : R_NONE;
 }
 
 #endif

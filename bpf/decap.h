@@ -109,7 +109,7 @@ static __always_inline enum reason decap_decide(struct decap *d, struct frame *f
 	if (r != R_NONE)
 		return r;
 	r = policy_native_dst(&cfg, NULL, &ip6->daddr);
-	if (r == R_NONE && tunnels_any())
+	if (r == R_NONE && crossings_any())
 		r = MAY_LEAVE(teredo, 0, &ip6->daddr);
 	if (r != R_NONE)
 		return r;

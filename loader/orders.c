@@ -95,6 +95,21 @@ static void put_tunnels_in_force(struct daemon *d, struct tunnels_made *made)
 		tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
 }
 
+/* Another program with tunnels of its own; if it fails, a NIC that comes later gets the old ones. */
+static int change_program(struct daemon *d, const struct config *c, const struct nav_config *policy,
+			  struct error *warning, struct error *e)
+{
+	int err = datapath_set_tunnels(d->datapath, c->sixin4, c->n_sixin4, e);
+
+	if (!err) {
+		err = datapath_attach(d->datapath, c, policy, warning, e);
+		if (err)
+			datapath_set_tunnels(d->datapath, d->config->sixin4, d->config->n_sixin4,
+					     &(struct error){ "" });
+	}
+	return err;
+}
+
 static int try_config(struct daemon *d, struct config *c, struct config_changes *changes,
 		      struct error *e)
 {
@@ -122,7 +137,7 @@ static int try_config(struct daemon *d, struct config *c, struct config_changes 
 	if (!err)
 		err = route_tunnels(d, &made, e);
 	if (!err && !same_program(d, c, policy))
-		err = datapath_attach(d->datapath, c, policy, &warning, e);
+		err = change_program(d, c, policy, &warning, e);
 	daemon_log_warning(&warning);
 	if (!err) {
 		d->policy = *policy;

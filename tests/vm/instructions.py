@@ -38,7 +38,7 @@ def _one(kernel):
 def measure():
     """
     {kernel: {"version", "compilers": {compiler: {"version", "paths": {path: instructions}, "runs": {path: [instructions]},
-     "verifier": {case: {"processed", "stack" in bytes, "instructions" of the kernel's program, "bytes" of machine code}}}}}}
+     "verifier": {case: {"processed", "stack" in bytes, of the program and its largest function, "instructions" of the kernel's program, "bytes" of machine code}}}}}}
 
     A machine is one thread, and its clock does not see the others: both at a time.
     """

@@ -18,8 +18,11 @@ def test_no_path_takes_more_or_less_than_is_stored(figures):
 
 
 def test_the_verifier_has_room(figures):
-    """200,000 of the million instructions that it looks at, 400 of 512 bytes of stack, all functions together."""
+    """
+    200,000 of the million instructions that it looks at, 600,000 with every mechanism; and of 512 bytes of stack 416 for
+    the program and its largest function, which calls one more of at most 64. What is deeper Linux 6.1 refuses.
+    """
     for kernel, on in figures.items():
         for compiler, f in on["compilers"].items():
             for case, v in f["verifier"].items():
-                assert v["processed"] <= 200000 and v["stack"] <= 400, (kernel, compiler, case, v)
+                assert v["processed"] <= (600000 if case == "all mechanisms" else 200000) and v["stack"] <= 416, (kernel, compiler, case, v)
