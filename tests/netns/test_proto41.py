@@ -86,9 +86,9 @@ def yard():
         yield lab
 
 
-@pytest.fixture(scope="module")
-def relay(yard):
-    with Navalis(yard, "off", extra=CONF, instance="nvp%d" % os.getpid()) as made:
+@pytest.fixture(scope="module", params=["off", "native"])
+def relay(yard, request):
+    with Navalis(yard, request.param, extra=CONF, instance="nvp%d" % os.getpid()) as made:
         yield made
         hits(made)
         slow = made.json("status")["slow_path"]
@@ -224,6 +224,7 @@ def test_rfc6040_congestion_is_carried_in(yard, relay, peer):
     cap.close()
 
 
+@pytest.mark.parametrize("relay", ["off"], indirect=True)  # XDP believes what it knows of a link for a second
 def test_a_link_narrower_than_the_tunnel_gets_fragments(yard, relay):
     p, native = yard.peers["6in4"], fresh_native()
     cap = yard.inet.capture("to-relay")
@@ -345,19 +346,26 @@ def test_rfc4213_3_8_neighbour_unreachability_at_a_configured_tunnel(yard, relay
 
 # ---- 6rd
 
+def wake(yard):
+    """What XDP sends back waits at a veth without a program until the next frame that was sent to it otherwise."""
+    yard.relay.run("ping -c 1 -W 1 8.0.2.254")
+
+
 def test_rfc5969_8_loopback_test_and_another_site(yard, relay):
     p = yard.peers["6rd"]
     own = sixrd(DOMAIN, MASK, EDGE, "::1")
     probe = bytes(IPv6(src=own, dst=own, nh=59, hlim=64))
     p.send(probe)
+    wake(yard)
     assert p.get() == probe[:7] + b"\x3f" + probe[8:]
     other = Peer(yard.end, END, BR, sixrd(DOMAIN, MASK, END), 1400, df=True)
     p.send(data(p.inside, other.inside))
+    wake(yard)
     assert in_header(other.get()) == (p.inside, other.inside, 63, 253)
-    with counted(relay, "HOP_LIMIT_IN"):
+    with counted(relay, "HOP_LIMIT_IN", None):
         p.send(bytes(IPv6(src=own, dst=own, nh=253, hlim=1) / Raw(b"x")))
     assert p.get(3)
-    with counted(relay, "TOO_BIG"):
+    with counted(relay, "TOO_BIG", None):
         p.send(bytes(IPv6(src=own, dst=other.inside, nh=253) / Raw(bytes(1361))))
     assert struct.unpack("!I", p.get(2)[44:48])[0] == 1400
 

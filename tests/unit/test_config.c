@@ -84,7 +84,7 @@ static void what_is_not_configured_is_zero(void **st)
 	free(q);
 }
 
-static void rfc4380_5_3_server(void **st)
+static void server_addresses(void **st)
 {
 	struct nav_config *p = policy(OFF SERVER);
 	struct nav_config *q = policy(OFF SERVER "secondary = 9.9.9.9\nrelay_max = 200\nmtu_option = no\n");
@@ -369,7 +369,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_configured_is_zero),
-		cmocka_unit_test(rfc4380_5_3_server),
+		cmocka_unit_test(server_addresses),
 		cmocka_unit_test(rfc3056_sixto4),
 		cmocka_unit_test(rfc5969_sixrd),
 		cmocka_unit_test(rfc4213_sixin4),
