@@ -2,12 +2,14 @@
 """status and tunnels name every mechanism that is configured, with what has gone through it."""
 import os
 import re
+import socket
 
 import pytest
 
 from counted import hits
 from lab import Lab, Navalis, fresh_native, wait_for
 from native import native_get, native_send
+from test_ctl import keys_of, words_of_the_man_page
 from test_proto41 import BR, CONF, DOMAIN, END, LOCAL, RELAY, IPv6, Peer, Raw
 
 ALL = CONF + """[6in4 empty]
@@ -116,6 +118,21 @@ def test_a_tunnel_of_6in4_counts_what_it_carries(yard, relay):
     assert carried(rows(relay)["6in4", "branch"]) == [n, n] and ("6in4", "third") in rows(relay)
 
 
+def test_endpoints_of_hg48_are_counted_by_what_they_have_proven(yard, relay):
+    native = fresh_native()
+    there = ["fd4a:6b8c:2d10:1::f7ff:%04x:%04x" % (0xf2fe, port ^ 0xffff) for port in (5001, 5002)]  # 8.0.13.1
+    with yard.peer.ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((END, 5001))
+        s.settimeout(3)
+        for address in there:
+            native_send(yard, bytes(IPv6(src=native, dst=address, nh=59)))
+        assert len(s.recv(2000)) == 40
+        wait_for("both are known", lambda: rows(relay)["hg48", ""]["peers"] == {"confirmed": 0, "unconfirmed": 2, "max": 16384}, 3)
+        s.sendto(bytes(IPv6(src=there[0], dst=native, nh=59)), ("8.0.2.7", 3546))
+        wait_for("one has answered", lambda: rows(relay)["hg48", ""]["peers"] == {"confirmed": 1, "unconfirmed": 1, "max": 16384}, 3)
+    assert "; 1 endpoints confirmed, 1 not, at most 16384\n" in relay.ctl("status", "--no-rates").stdout
+
+
 def test_an_address_that_is_not_here(yard, relay):
     yard.relay.run("ip addr del 8.0.2.2/24 dev v4")
     try:
@@ -125,6 +142,11 @@ def test_an_address_that_is_not_here(yard, relay):
         assert "; NOT on this host: 8.0.2.2\n" in relay.ctl("tunnels").stdout
     finally:
         yard.relay.run("ip addr add 8.0.2.2/24 dev v4")
+
+
+def test_every_json_key_is_in_the_man_page(relay):
+    keys = keys_of([relay.json("tunnels"), relay.json("status")])
+    assert {"mechanisms", "unconfirmed", "bytes"} <= keys and keys - words_of_the_man_page() == set()
 
 
 def test_without_a_daemon_status_says_what_it_cannot_know(yard, relay):
