@@ -154,3 +154,15 @@ def test_without_a_daemon_status_says_what_it_cannot_know(yard, relay):
     assert "which there are besides, only the daemon knows" in relay.ctl("status", "--no-rates", check=False).stdout
     assert relay.json("status", "--no-rates")["mechanisms"] is None
     assert relay.ctl("tunnels", check=False).returncode == 3
+
+
+def test_as_many_tunnels_as_there_may_be(yard):
+    """XDP finds the last of them, and nothing is counted for another."""
+    extra = "".join("[6in4 t%d]\nlocal = 8.0.2.3\nremote = 8.0.%d.%d\nprefixes = 2a02:a:%x::/48 2a02:b:%x::/48 2a02:c:%x::/48 2a02:d:%x::/48\n" %
+                    (i, 20 + i // 128, 1 + i % 128, i, i, i, i) for i in range(511))
+    extra += "[6in4 last]\nlocal = 8.0.2.3\nremote = %s\nprefixes = 2a02:5::/48\n" % END
+    with Navalis(yard, "native", extra=extra, instance="nvs%d" % os.getpid()) as relay:
+        n = exchange(yard)
+        got = rows(relay)
+        assert len(got) == 512 and {k: carried(r) for k, r in got.items() if any(map(any, carried(r)))} == {("6in4", "last"): [n, n]}
+        assert carried(rows(relay, "status")["6in4", ""]) == [n, n] and sum(relay.json("status")["forwarded"]["xdp"].values()) >= 2
