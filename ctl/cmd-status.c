@@ -272,7 +272,7 @@ static const char *label(const char *kind)
 static void print_carried(struct json_object *row)
 {
 	if (json_object_object_get(row, "in"))
-		printf("; %llu packets out of them, %llu into them",
+		printf("; %llu packets in, %llu out",
 		       (unsigned long long)mechanism_count(row, "in", "packets"),
 		       (unsigned long long)mechanism_count(row, "out", "packets"));
 	if (json_object_object_get(row, "peers"))
@@ -293,7 +293,7 @@ static void print_mechanism(struct json_object *row)
 
 	printf("%-9s ", label(kind));
 	if (!strcmp(kind, "6in4"))
-		printf("%s tunnels at ", mechanism_word(row, "tunnels"));
+		printf("%s configured, at ", mechanism_word(row, "tunnels"));
 	else
 		printf("%s%s%s%s", name, *name ? ": " : "", prefixes.s, *prefixes.s ? " at " : "");
 	printf("%s", local.s);

@@ -75,7 +75,7 @@ def test_every_mechanism_has_its_line(yard, relay):
         "6bed4     new: 2a02:64:0:1::/64 at 8.0.2.6:25790, " + by,
         "6to4      2002::/16 at 8.0.2.1, " + by,
         "6rd       home: %s at 8.0.2.2, %s" % (DOMAIN, by),
-        "6in4      2 tunnels at 8.0.2.3, %s; 0 packets out of them, 0 into them" % by,
+        "6in4      2 configured, at 8.0.2.3, %s; 0 packets in, 0 out" % by,
         "hg48      fd4a:6b8c:2d10:1::/80 at 8.0.2.7:3546, by the daemon alone; 0 endpoints confirmed, 0 not, at most 16384"]
     table = relay.ctl("tunnels").stdout.splitlines()
     assert len(table) == 8 and re.fullmatch(
@@ -102,7 +102,7 @@ def test_a_tunnel_of_6in4_counts_what_it_carries(yard, relay):
     wait_for("the daemon's figures", lambda: carried(rows(relay)["6in4", "branch"]) == [n, n], 3)
     assert carried(rows(relay)["6in4", "empty"]) == [(0, 0), (0, 0)]
     assert carried(rows(relay, "status")["6in4", ""]) == [n, n] and rows(relay, "status")["6in4", ""]["tunnels"] == 2
-    assert "; 2 packets out of them, 2 into them" in relay.ctl("status", "--no-rates").stdout
+    assert "; 2 packets in, 2 out" in relay.ctl("status", "--no-rates").stdout
     if relay.mode == "native":  # the first of each waits for its next hop
         assert sum(relay.json("status")["forwarded"]["xdp"].values()) >= 2
     # a reload that changes nothing of them counts on
@@ -154,6 +154,12 @@ def test_without_a_daemon_status_says_what_it_cannot_know(yard, relay):
     assert "which there are besides, only the daemon knows" in relay.ctl("status", "--no-rates", check=False).stdout
     assert relay.json("status", "--no-rates")["mechanisms"] is None
     assert relay.ctl("tunnels", check=False).returncode == 3
+
+
+def test_a_host_without_a_teredo_relay(yard):
+    with Navalis(yard, "off", extra=CONF, instance="nvs%d" % os.getpid(), ns=yard.relay) as relay:
+        lines = relay.ctl("status", "--no-rates").stdout.splitlines()
+        assert relay.json("status")["service"] is None and lines[1].startswith("6to4 ") and not any(l.startswith("service ") for l in lines)
 
 
 def test_as_many_tunnels_as_there_may_be(yard):
