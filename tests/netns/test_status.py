@@ -172,3 +172,22 @@ def test_as_many_tunnels_as_there_may_be(yard):
         got = rows(relay)
         assert len(got) == 512 and {k: carried(r) for k, r in got.items() if any(map(any, carried(r)))} == {("6in4", "last"): [n, n]}
         assert carried(rows(relay, "status")["6in4", ""]) == [n, n] and sum(relay.json("status")["forwarded"]["xdp"].values()) >= 2
+
+
+def test_a_reload_that_cannot_attach_leaves_the_tunnels_as_they_are(yard):
+    yard.relay.run("ip link add bare type bridge")  # has no native XDP
+    try:
+        with Navalis(yard, "native", extra=CONF, instance="nvs%d" % os.getpid()) as relay:
+            exchange(yard)
+            with open(relay.conf) as f:
+                good = f.read()
+            with open(relay.conf, "w") as f:
+                f.write(good.replace("\nmode", " bare\nmode").replace("2a02:5::/48", "2a02:6::/48"))
+            refused = relay.ctl("reload", check=False)
+            assert refused.returncode == 1 and "bare" in refused.stderr
+            with open(relay.conf, "w") as f:
+                f.write(good)
+            n = [2 * x for x in exchange(yard)]
+            assert [list(x) for x in carried(rows(relay)["6in4", "branch"])] == [n, n]
+    finally:
+        yard.relay.run("ip link del bare")
