@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * navalisctl status. JSON: {"instance","daemon":{"alive","pid","version","for_ms","longest_us"},
- * "laboratory","service" or null,"service_here","mechanisms":[as of tunnels, 6in4 in one row] or null,"config":{"for_ms","reloads","refused_ms" or null},"nics":[{"name","state",
+ * "laboratory","service" or null,"service_here","mechanisms":[as of tunnels, 6in4 in one row] or
+ * null,"config":{"for_ms","reloads","refused_ms" or null},"nics":[{"name","state",
  * "mode","shared","frags","strips_tags","prog_id","rx","verdicts","balanced"}…],"next_hops":{"ipv4","ipv6"},"clients":{"live","aged",
  * "remapped","max"},"pending","silent","weak","queue_bytes","forwarded":{"xdp":{"decap","encap"},"daemon":{…}},
  * "slow_path":{"rx","verdicts","balanced"},"rates":{"decap","encap"},"drops":[{"reason","packets"}…]}
@@ -284,21 +285,21 @@ static void print_carried(struct json_object *row)
 
 static void print_mechanism(struct json_object *row)
 {
-	const char *kind = mechanism_word(row, "kind"), *name = mechanism_word(row, "name"),
-		   *source = mechanism_word(row, "source");
-	const struct text256 local = mechanism_list(row, "local"),
+	const struct text256 kind = mechanism_word(row, "kind"), name = mechanism_word(row, "name"),
+			     source = mechanism_word(row, "source"),
+			     local = mechanism_list(row, "local"),
 			     prefixes = mechanism_list(row, "prefixes"),
 			     options = mechanism_list(row, "options"),
 			     missing = mechanism_list(row, "missing");
 
-	printf("%-9s ", label(kind));
-	if (!strcmp(kind, "6in4"))
-		printf("%s configured, at ", mechanism_word(row, "tunnels"));
+	printf("%-9s ", label(kind.s));
+	if (!strcmp(kind.s, "6in4"))
+		printf("%s configured, at ", mechanism_word(row, "tunnels").s);
 	else
-		printf("%s%s%s%s", name, *name ? ": " : "", prefixes.s, *prefixes.s ? " at " : "");
+		printf("%s%s%s%s", name.s, *name.s ? ": " : "", prefixes.s, *prefixes.s ? " at " : "");
 	printf("%s", local.s);
-	if (*source && strcmp(source, local.s))
-		printf(", source %s", source);
+	if (*source.s && strcmp(source.s, local.s))
+		printf(", source %s", source.s);
 	if (*options.s)
 		printf(", %s", options.s);
 	printf(", by %s", json_object_get_boolean(json_object_object_get(row, "xdp")) ?

@@ -19,11 +19,13 @@ int mechanisms_ask(const struct ctl *c, bool as_one, struct json_object **result
 	return control_order(c, request, PATIENCE_S, members, result);
 }
 
-const char *mechanism_word(struct json_object *row, const char *name)
+struct text256 mechanism_word(struct json_object *row, const char *name)
 {
 	const char *word = json_object_get_string(json_object_object_get(row, name));
+	struct text256 t;
 
-	return word ? word : "";
+	snprintf(t.s, sizeof(t.s), "%s", word ? word : "");
+	return t;
 }
 
 struct text256 mechanism_list(struct json_object *row, const char *name)
@@ -66,9 +68,9 @@ static void print_row(struct json_object *row)
 {
 	const struct text256 missing = mechanism_list(row, "missing");
 
-	printf("%-15s %-13s %-21s %-15s %4s", or_dash(mechanism_word(row, "name")),
-	       mechanism_word(row, "kind"), or_dash(mechanism_list(row, "local").s),
-	       or_dash(mechanism_word(row, "remote")), or_dash(mechanism_word(row, "mtu")));
+	printf("%-15s %-13s %-21s %-15s %4s", or_dash(mechanism_word(row, "name").s),
+	       mechanism_word(row, "kind").s, or_dash(mechanism_list(row, "local").s),
+	       or_dash(mechanism_word(row, "remote").s), or_dash(mechanism_word(row, "mtu").s));
 	print_count(row, "in");
 	print_count(row, "out");
 	printf("  %s", or_dash(mechanism_list(row, "prefixes").s));

@@ -95,7 +95,7 @@ int mechanisms_ask(const struct ctl *c, bool as_one, struct json_object **result
 struct text256 {
 	char s[256];
 };
-const char *mechanism_word(struct json_object *row, const char *name);
+struct text256 mechanism_word(struct json_object *row, const char *name);
 struct text256 mechanism_list(struct json_object *row, const char *name);
 __u64 mechanism_count(struct json_object *row, const char *way, const char *unit);
 

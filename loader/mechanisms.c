@@ -5,7 +5,7 @@
 #include "daemon-impl.h"
 #include "navalis/sixto4.h"
 
-/* A new JSON list of what has the same keys in each; what a mechanism does not have is null. */
+/* The same keys in each row: what a mechanism does not have is null. */
 struct rows {
 	const struct daemon *d;
 	struct json_object *list;
