@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * navalisctl status. JSON: {"instance","daemon":{"alive","pid","version","for_ms","longest_us"},
- * "laboratory","service","service_here","config":{"for_ms","reloads","refused_ms" or null},"nics":[{"name","state",
+ * "laboratory","service" or null,"service_here","mechanisms":[as of tunnels, 6in4 in one row] or
+ * null,"config":{"for_ms","reloads","refused_ms" or null},"nics":[{"name","state",
  * "mode","shared","frags","strips_tags","prog_id","rx","verdicts","balanced"}…],"next_hops":{"ipv4","ipv6"},"clients":{"live","aged",
  * "remapped","max"},"pending","silent","weak","queue_bytes","forwarded":{"xdp":{"decap","encap"},"daemon":{…}},
  * "slow_path":{"rx","verdicts","balanced"},"rates":{"decap","encap"},"drops":[{"reason","packets"}…]}
@@ -172,7 +173,7 @@ static struct json_object *balance(__u64 rx, __u64 verdicts, bool alive)
 }
 
 static int print_json(const struct ctl *c, const struct maps *m, const struct look *l,
-		      const struct states *s, const double rate[2])
+		      const struct states *s, const double rate[2], struct json_object *mechanisms)
 {
 	struct json_object *o = json_object_new_object(), *sub = json_object_new_object(), *list;
 	const struct nav_daemon *d = &m->daemon;
@@ -187,7 +188,8 @@ static int print_json(const struct ctl *c, const struct maps *m, const struct lo
 	json_object_object_add(sub, "longest_us", json_object_new_uint64(d->longest_ns / 1000));
 	json_object_object_add(o, "daemon", sub);
 	json_object_object_add(o, "laboratory", json_object_new_boolean(d->laboratory));
-	json_object_object_add(o, "service", json_object_new_string(text_endpoint(d->service).s));
+	json_object_object_add(o, "service", !d->service.addr ? NULL :
+			       json_object_new_string(text_endpoint(d->service).s));
 	json_object_object_add(o, "service_here", json_object_new_boolean(!d->service_gone));
 	sub = json_object_new_object();
 	json_object_object_add(sub, "for_ms", json_object_new_uint64((m->now_ns - d->loaded_ns) / 1000000));
@@ -218,6 +220,7 @@ static int print_json(const struct ctl *c, const struct maps *m, const struct lo
 	json_object_object_add(sub, "remapped", json_object_new_int64(s->remapped));
 	json_object_object_add(sub, "max", json_object_new_int64(d->max_clients));
 	json_object_object_add(o, "clients", sub);
+	json_object_object_add(o, "mechanisms", json_object_get(mechanisms));
 	json_object_object_add(o, "pending", json_object_new_int64(d->pending));
 	json_object_object_add(o, "silent", json_object_new_int64(d->silent));
 	json_object_object_add(o, "weak", json_object_new_int64(d->weak));
@@ -261,8 +264,62 @@ static void print_nic(const struct nav_daemon *d, const struct nav_nic *nic)
 	       nic->strips ? "; TAKES VLAN TAGS OFF (ethtool -K rxvlan off)" : "");
 }
 
+static const char *label(const char *kind)
+{
+	return strcmp(kind, "teredo-server") ? kind : "server";
+}
+
+/* Packets are counted where there are many of a kind. */
+static void print_carried(struct json_object *row)
+{
+	if (json_object_object_get(row, "in"))
+		printf("; %llu packets in, %llu out",
+		       (unsigned long long)mechanism_count(row, "in", "packets"),
+		       (unsigned long long)mechanism_count(row, "out", "packets"));
+	if (json_object_object_get(row, "peers"))
+		printf("; %llu endpoints confirmed, %llu not, at most %llu",
+		       (unsigned long long)mechanism_count(row, "peers", "confirmed"),
+		       (unsigned long long)mechanism_count(row, "peers", "unconfirmed"),
+		       (unsigned long long)mechanism_count(row, "peers", "max"));
+}
+
+static void print_mechanism(struct json_object *row)
+{
+	const struct text256 kind = mechanism_word(row, "kind"), name = mechanism_word(row, "name"),
+			     source = mechanism_word(row, "source"),
+			     local = mechanism_list(row, "local"),
+			     prefixes = mechanism_list(row, "prefixes"),
+			     options = mechanism_list(row, "options"),
+			     missing = mechanism_list(row, "missing");
+
+	printf("%-9s ", label(kind.s));
+	if (!strcmp(kind.s, "6in4"))
+		printf("%s configured, at ", mechanism_word(row, "tunnels").s);
+	else
+		printf("%s%s%s%s", name.s, *name.s ? ": " : "", prefixes.s, *prefixes.s ? " at " : "");
+	printf("%s", local.s);
+	if (*source.s && strcmp(source.s, local.s))
+		printf(", source %s", source.s);
+	if (*options.s)
+		printf(", %s", options.s);
+	printf(", by %s", json_object_get_boolean(json_object_object_get(row, "xdp")) ?
+				  "XDP" : "the daemon alone");
+	print_carried(row);
+	if (*missing.s)
+		printf("; NOT on this host: %s (ip address add)", missing.s);
+	putchar('\n');
+}
+
+static void print_mechanisms(struct json_object *list)
+{
+	if (!list)
+		puts("tunnels   which there are besides, only the daemon knows");
+	for (size_t i = 0; list && i < json_object_array_length(list); i++)
+		print_mechanism(json_object_array_get_idx(list, i));
+}
+
 static void print_text(const struct ctl *c, const struct maps *m, const struct look *l,
-		       const struct states *s, const double rate[2])
+		       const struct states *s, const double rate[2], struct json_object *mechanisms)
 {
 	const struct nav_daemon *d = &m->daemon;
 	__u32 top[TOP];
@@ -276,8 +333,10 @@ static void print_text(const struct ctl *c, const struct maps *m, const struct l
 		       text_age(since_ms(m)).s);
 	if (d->laboratory)
 		puts("LABORATORY: the built-in list of refused IPv4 prefixes is OFF");
-	printf("service   %s%s\n", text_endpoint(d->service).s,
-	       d->service_gone ? ": GONE from this host (ip address add)" : "");
+	if (d->service.addr)
+		printf("service   %s%s\n", text_endpoint(d->service).s,
+		       d->service_gone ? ": GONE from this host (ip address add)" : "");
+	print_mechanisms(mechanisms);
 	printf("config    loaded %s ago", text_age((m->now_ns - d->loaded_ns) / 1000000).s);
 	if (d->refused_ns)
 		printf("; a reload was REFUSED %s ago: see the log",
@@ -314,6 +373,8 @@ static void print_text(const struct ctl *c, const struct maps *m, const struct l
 int cmd_status(struct ctl *c)
 {
 	bool rates = !(c->argc == 1 && !strcmp(c->argv[0], "--no-rates"));
+	struct json_object *result = NULL, *mechanisms = NULL;
+	struct ctl quiet = *c;
 	struct look first, second;
 	double rate[2] = { 0 };
 	struct states s;
@@ -338,10 +399,14 @@ int cmd_status(struct ctl *c)
 		first = second;
 	}
 	s = count_states(&m);
+	quiet.quiet = true;
+	if (m.alive && !mechanisms_ask(&quiet, true, &result))
+		mechanisms = json_object_object_get(result, "mechanisms");
 	if (c->json)
-		print_json(c, &m, &first, &s, rate);
+		print_json(c, &m, &first, &s, rate, mechanisms);
 	else
-		print_text(c, &m, &first, &s, rate);
+		print_text(c, &m, &first, &s, rate, mechanisms);
+	json_object_put(result);
 	maps_close(&m);
 	return m.alive ? EXIT_DONE : EXIT_NO_DAEMON;
 }

@@ -86,6 +86,19 @@ struct member {
 int control_order(const struct ctl *c, struct json_object *request, unsigned patience_s,
 		  const struct member *members, struct json_object **result);
 
+/* ---- the mechanisms beside the Teredo relay: cmd-tunnels.c ------------------------------------- */
+
+/* as_one: the tunnels of 6in4 in one row. EXIT_DONE, or an exit code after saying why. */
+int mechanisms_ask(const struct ctl *c, bool as_one, struct json_object **result);
+
+/* Of a row: a value, empty where it is null; a list of words; a count, 0 where there is none. */
+struct text256 {
+	char s[256];
+};
+struct text256 mechanism_word(struct json_object *row, const char *name);
+struct text256 mechanism_list(struct json_object *row, const char *name);
+__u64 mechanism_count(struct json_object *row, const char *way, const char *unit);
+
 /* ---- texts ------------------------------------------------------------------------------------ */
 
 struct text {

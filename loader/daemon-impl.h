@@ -18,6 +18,7 @@
 /* What the slow path makes of the configured tunnels. */
 struct tunnels_made {
 	struct sixin4_table *in4;
+	struct sixin4_counts *counts; /* what the daemon itself has carried by each of them */
 	struct tun_route *route;
 	__u32 n_routes;
 };
@@ -79,6 +80,14 @@ static inline struct relay_time now_of(const struct daemon *d)
 	__u64 ns = now_ns();
 
 	return (struct relay_time){ ns / 1000000, nav_units(&d->meta->clock, ns) };
+}
+
+static inline bool has_program(const struct nav_daemon *page)
+{
+	for (__u32 i = 0; i < NAV_NICS && i < page->n_nics; i++)
+		if (page->nic[i].mode != NAV_MODE_OFF)
+			return true;
+	return false;
 }
 
 /* ---- daemon.c --------------------------------------------------------------------------------- */
@@ -153,5 +162,13 @@ void orders_free(struct daemon *d);
 
 /* What would become of packets to and from the address in the request. */
 struct json_object *explain_answer(struct daemon *d, struct json_object *request);
+
+/* As text, with its port unless that is 0; NULL: there is none. */
+struct json_object *json_endpoint(struct endpoint4 at);
+
+/* ---- mechanisms.c ----------------------------------------------------------------------------- */
+
+/* The mechanisms beside the relay, with each of the configured tunnels or with all of them as one. */
+struct json_object *mechanisms_answer(struct daemon *d, struct json_object *request);
 
 #endif

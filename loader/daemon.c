@@ -410,8 +410,6 @@ static int take_over(struct daemon *d, struct error *e)
 	if (!err && tun_keep(d->tun, true))
 		err = error_set(e, -errno, "TUN device %s cannot be made to last", d->config->tun);
 	if (!err)
-		err = datapath_set_tunnels(d->datapath, d->config->sixin4, d->config->n_sixin4, e);
-	if (!err)
 		err = datapath_attach(d->datapath, d->config, &d->policy, &warning, e);
 	daemon_log_warning(&warning);
 	if (!err)

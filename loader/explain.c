@@ -102,7 +102,7 @@ static struct json_object *json_line(const struct explain_line *l)
 	return o;
 }
 
-static struct json_object *json_endpoint(struct endpoint4 at)
+struct json_object *json_endpoint(struct endpoint4 at)
 {
 	char text[INET_ADDRSTRLEN + 6];
 
@@ -128,14 +128,6 @@ static struct json_object *json_explained(const char *address, const struct expl
 		json_object_array_add(lines, json_line(&e->line[i]));
 	json_object_object_add(o, "lines", lines);
 	return o;
-}
-
-static bool has_program(const struct nav_daemon *page)
-{
-	for (__u32 i = 0; i < NAV_NICS && i < page->n_nics; i++)
-		if (page->nic[i].mode != NAV_MODE_OFF)
-			return true;
-	return false;
 }
 
 struct json_object *explain_answer(struct daemon *d, struct json_object *request)

@@ -83,31 +83,20 @@ static int route_tunnels(struct daemon *d, struct tunnels_made *made, struct err
 	return err ? err : tunroute_blackholes(d->netlink, made->route, made->n_routes, e);
 }
 
-/* made becomes what was in force before. */
-static void put_tunnels_in_force(struct daemon *d, struct tunnels_made *made)
+/* made becomes what was in force before. same: XDP, too, goes on counting where it was. */
+static void put_tunnels_in_force(struct daemon *d, struct tunnels_made *made, bool same)
 {
-	const struct tunnels_made was = d->made;
+	struct tunnels_made was = d->made;
 
+	if (same) {
+		was.counts = made->counts;
+		made->counts = d->made.counts;
+	}
 	d->made = *made;
 	*made = was;
 	tunnels_use(d);
 	if (!tunnels_same_routes(made, &d->made))
 		tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
-}
-
-/* Another program with tunnels of its own; if it fails, a NIC that comes later gets the old ones. */
-static int change_program(struct daemon *d, const struct config *c, const struct nav_config *policy,
-			  struct error *warning, struct error *e)
-{
-	int err = datapath_set_tunnels(d->datapath, c->sixin4, c->n_sixin4, e);
-
-	if (!err) {
-		err = datapath_attach(d->datapath, c, policy, warning, e);
-		if (err)
-			datapath_set_tunnels(d->datapath, d->config->sixin4, d->config->n_sixin4,
-					     &(struct error){ "" });
-	}
-	return err;
 }
 
 static int try_config(struct daemon *d, struct config *c, struct config_changes *changes,
@@ -116,6 +105,7 @@ static int try_config(struct daemon *d, struct config *c, struct config_changes 
 	struct nav_config *policy = calloc(1, sizeof(*policy));
 	struct tunnels_made made = { 0 };
 	struct error warning = { "" };
+	bool same = false;
 	int err = policy ? config_compare(d->config, c, changes) : -ENOMEM;
 
 	if (err)
@@ -136,12 +126,14 @@ static int try_config(struct daemon *d, struct config *c, struct config_changes 
 		error_set(e, err, "out of memory");
 	if (!err)
 		err = route_tunnels(d, &made, e);
-	if (!err && !same_program(d, c, policy))
-		err = change_program(d, c, policy, &warning, e);
+	if (!err)
+		same = same_program(d, c, policy);
+	if (!err && !same)
+		err = datapath_attach(d->datapath, c, policy, &warning, e);
 	daemon_log_warning(&warning);
 	if (!err) {
 		d->policy = *policy;
-		put_tunnels_in_force(d, &made);
+		put_tunnels_in_force(d, &made, same);
 	} else if (made.route && !tunnels_same_routes(&made, &d->made)) {
 		tunnels_route(d, &d->made, NULL, &(struct error){ "" });
 		tunroute_prune(d->netlink, d->config->tun, d->made.route, d->made.n_routes);
@@ -376,7 +368,9 @@ struct json_object *orders_answer(void *daemon, struct json_object *request)
 		return answer_pending(daemon);
 	if (verb && !strcmp(verb, "explain"))
 		return explain_answer(daemon, request);
-	return control_error(USAGE, "verbs are reload, flush, pending and explain");
+	if (verb && !strcmp(verb, "mechanisms"))
+		return mechanisms_answer(daemon, request);
+	return control_error(USAGE, "verbs are reload, flush, pending, explain and mechanisms");
 }
 
 bool orders_next(struct daemon *d)

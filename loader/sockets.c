@@ -34,10 +34,25 @@ static bool perform(struct daemon *d, const struct transit_out *out)
 	return sent || out->error;
 }
 
+/* IPv6 packets, as in XDP. */
+static void count_tunnel(struct daemon *d, const struct transit_out *out)
+{
+	struct sixin4_counts *n = &d->made.counts[out->in4->id];
+
+	if (out->reason == R_DECAP)
+		count_in(&n->in, out->len);
+	else if (out->reason == R_ENCAP)
+		count_in(&n->out, out->len);
+}
+
 /* The verdict on a packet that came in with len bytes. */
 static void conclude(struct daemon *d, const struct transit_out *out, size_t len)
 {
-	daemon_count(d, perform(d, out) ? out->reason : R_SEND_ERROR, len);
+	const bool sent = perform(d, out);
+
+	if (sent && out->in4)
+		count_tunnel(d, out);
+	daemon_count(d, sent ? out->reason : R_SEND_ERROR, len);
 }
 
 void sockets_native(struct daemon *d, const void *pkt, size_t len, struct relay_time now)
@@ -124,8 +139,9 @@ int tunnels_make(const struct config *c, const struct nav_config *policy, struct
 
 	if (err)
 		return err;
+	m.counts = calloc(c->n_sixin4 + 1, sizeof(*m.counts));
 	m.route = calloc(TUN_ROUTES(m.in4), sizeof(*m.route));
-	if (!m.route) {
+	if (!m.counts || !m.route) {
 		tunnels_release(&m);
 		return -ENOMEM;
 	}
@@ -137,6 +153,7 @@ int tunnels_make(const struct config *c, const struct nav_config *policy, struct
 void tunnels_release(struct tunnels_made *m)
 {
 	sixin4_table_free(m->in4);
+	free(m->counts);
 	free(m->route);
 	*m = (struct tunnels_made){ 0 };
 }

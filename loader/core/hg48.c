@@ -104,6 +104,17 @@ void hg48_table_sweep(struct hg48_table *t, const struct hg48_config *cfg, __u32
 	}
 }
 
+void hg48_table_count(const struct hg48_table *t, const struct hg48_config *cfg, __u64 now,
+		      __u32 *confirmed, __u32 *unconfirmed)
+{
+	*confirmed = *unconfirmed = 0;
+	for (const struct hg48_entry *e = t->entry; e <= t->entry + t->mask + PLACES; e++)
+		if (e->key && hg48_confirmed(cfg, &e->peer, now))
+			++*confirmed;
+		else if (e->key && hg48_live(cfg, &e->peer, now))
+			++*unconfirmed;
+}
+
 /* ---- packets ----------------------------------------------------------------------------------- */
 
 /* Units of time begin anywhere, and 0 is «never». */

@@ -27,4 +27,8 @@ struct hg48_peer *hg48_table_add(struct hg48_table *t, const struct hg48_config 
 /* Forgets those of one of so many parts whose time is over; the next part with the next call. */
 void hg48_table_sweep(struct hg48_table *t, const struct hg48_config *cfg, __u32 parts, __u64 now);
 
+/* How many there are now that have answered, and that have not. */
+void hg48_table_count(const struct hg48_table *t, const struct hg48_config *cfg, __u64 now,
+		      __u32 *confirmed, __u32 *unconfirmed);
+
 #endif

@@ -238,6 +238,7 @@ void transit_from_native(struct transit *t, const void *pkt, size_t len, struct 
 	w = way_to(t, &ip6->daddr);
 	if (w.tunnel == TUNNEL_NONE)
 		return;
+	out->in4 = w.in4;
 	p = passage_of((void *)pkt);
 	if (len < p.len) {
 		out->reason = R_NATIVE_LENGTH;
@@ -374,6 +375,7 @@ void transit_from_proto41(struct transit *t, void *pkt, size_t len, struct relay
 		return;
 	p = passage_of((__u8 *)pkt + head);
 	out->reason = ask_in(t, &a, &p, out);
+	out->in4 = a.in4;
 	if (out->reason == R_TUNNEL_LOCAL) {
 		out->to = (struct outer4){ .src.addr = a.dst, .dst.addr = a.src };
 		answer_local(t, a.in4, &p, out);
@@ -447,4 +449,12 @@ void transit_sweep(struct transit *t, __u32 parts, struct relay_time now)
 {
 	if (t->hg48)
 		hg48_table_sweep(t->hg48, &t->policy->hg48, parts, now.units + 1);
+}
+
+void transit_hg48_peers(const struct transit *t, struct relay_time now, __u32 *confirmed,
+			__u32 *unconfirmed)
+{
+	*confirmed = *unconfirmed = 0;
+	if (t->hg48)
+		hg48_table_count(t->hg48, &t->policy->hg48, now.units + 1, confirmed, unconfirmed);
 }

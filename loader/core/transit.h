@@ -35,6 +35,7 @@ struct transit_out {
 	enum port port;
 	struct outer4 to;
 	const volatile struct tunnel_link *link; /* of PORT_PROTO41: how the outer header looks */
+	const struct sixin4_tunnel *in4; /* that the packet came by or goes into; NULL: it is of another kind */
 	const void *pkt;    /* in the packet that came; else valid until the next call */
 	size_t len;
 };
@@ -80,6 +81,10 @@ void transit_from_udp(struct transit *t, enum port port, void *pkt, size_t len, 
 
 /* Forgets what is out of date in one of so many parts of all state. */
 void transit_sweep(struct transit *t, __u32 parts, struct relay_time now);
+
+/* How many endpoints of HG48 have proven that they want packets, and how many are only sent some. */
+void transit_hg48_peers(const struct transit *t, struct relay_time now, __u32 *confirmed,
+			__u32 *unconfirmed);
 
 /*
  * An ICMPv4 error about a packet of protocol 41 that we sent, of which it quotes the first len bytes;

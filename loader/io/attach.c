@@ -496,12 +496,16 @@ int datapath_attach(struct datapath *d, const struct config *c, const struct nav
 	__u32 n = c->mode == NAV_MODE_OFF ? 0 : c->n_interfaces;
 	struct nav_nic nic[NAV_NICS] = { 0 };
 	struct programs p = { d, policy, nic, n, c->dispatcher != CHOICE_NO, { NULL } };
-	int err;
+	int tunnels[TUNNEL_MAPS], was[TUNNEL_MAPS], err;
 
 	warning->text[0] = '\0';
 	err = fill_nics(c, true, nic, e);
+	if (!err)
+		err = datapath_make_tunnels(c, tunnels, e);
 	if (err)
 		return err;
+	memcpy(was, d->tunnels, sizeof(was));
+	memcpy(d->tunnels, tunnels, sizeof(tunnels));
 	err = put_programs(&p, c, nic, warning, e);
 	if (err && p.shared && c->dispatcher == CHOICE_TRY) {
 		struct error why = *e;
@@ -515,6 +519,10 @@ int datapath_attach(struct datapath *d, const struct config *c, const struct nav
 		tell(&p, c, nic);
 		d->mode = nic[0].mode; /* the same for all */
 		d->shared = p.shared;
+		datapath_drop_tunnels(was);
+	} else {
+		datapath_drop_tunnels(d->tunnels);
+		memcpy(d->tunnels, was, sizeof(was));
 	}
 	programs_free(&p);
 	return err;

@@ -40,6 +40,10 @@ struct datapath {
 /* A program object that uses the maps that are open, or else makes them when it is loaded. */
 int datapath_open_object(struct datapath *d, bool xdp, struct navalis_bpf **ret, struct error *e);
 
+/* The maps of these tunnels; all of them -1 where there are none, or after an error. */
+int datapath_make_tunnels(const struct config *c, int ret[TUNNEL_MAPS], struct error *e);
+void datapath_drop_tunnels(int maps[TUNNEL_MAPS]);
+
 /* Why a program was not loaded. Returns err. */
 int datapath_load_error(int err, struct error *e);
 

@@ -284,7 +284,7 @@ static void forget_tunnels(int maps[TUNNEL_MAPS])
 		maps[i] = -1;
 }
 
-static void drop_tunnels(int maps[TUNNEL_MAPS])
+void datapath_drop_tunnels(int maps[TUNNEL_MAPS])
 {
 	for (size_t i = 0; i < TUNNEL_MAPS; i++)
 		if (maps[i] >= 0)
@@ -346,7 +346,7 @@ struct datapath *datapath_free(struct datapath *d)
 	for (size_t i = 0; i < N_PINNED; i++)
 		if (d->map[i] >= 0)
 			close(d->map[i]);
-	drop_tunnels(d->tunnels);
+	datapath_drop_tunnels(d->tunnels);
 	if (d->lock >= 0)
 		close(d->lock);
 	free(d);
@@ -429,24 +429,22 @@ static int put_tunnel(const int maps[TUNNEL_MAPS], const struct sixin4_tunnel *t
 	return err;
 }
 
-int datapath_set_tunnels(struct datapath *d, const struct sixin4_tunnel *tunnels, __u32 n,
-			 struct error *e)
+int datapath_make_tunnels(const struct config *c, int ret[TUNNEL_MAPS], struct error *e)
 {
+	const __u32 n = c->mode == NAV_MODE_OFF ? 0 : c->n_sixin4;
 	void *nothing = calloc((size_t)libbpf_num_possible_cpus(), sizeof(struct sixin4_counts));
-	int maps[TUNNEL_MAPS], err;
+	int err;
 
-	forget_tunnels(maps);
-	err = !nothing ? -ENOMEM : n ? make_tunnels(maps, n) : 0;
+	forget_tunnels(ret);
+	err = !nothing ? -ENOMEM : n ? make_tunnels(ret, n) : 0;
 	for (__u32 i = 0; !err && i < n; i++)
-		err = put_tunnel(maps, &tunnels[i], nothing);
+		err = put_tunnel(ret, &c->sixin4[i], nothing);
 	free(nothing);
 	if (err) {
-		drop_tunnels(maps);
-		return error_set(e, err, "the maps of %u tunnels cannot be made: %s", n, strerror(-err));
+		datapath_drop_tunnels(ret);
+		error_set(e, err, "the maps of %u tunnels cannot be made: %s", n, strerror(-err));
 	}
-	drop_tunnels(d->tunnels);
-	memcpy(d->tunnels, maps, sizeof(maps));
-	return 0;
+	return err;
 }
 
 int datapath_get_tunnel(const struct datapath *d, __u32 id, struct sixin4_counts *ret)

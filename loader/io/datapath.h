@@ -23,6 +23,7 @@ struct datapath *datapath_free(struct datapath *d);
  * Loads the program for this policy and attaches it to the configured NICs, or replaces the one
  * that runs there. All or nothing: after an error the NICs are as before. warning says why they got
  * generic mode, where they did for lack of a better one. With mode = off an attached program goes.
+ * The programs share the maps of the tunnels of 6in4, which no earlier ones do.
  */
 int datapath_attach(struct datapath *d, const struct config *c, const struct nav_config *policy,
 		    struct error *warning, struct error *e);
@@ -53,14 +54,7 @@ const struct nav_meta *datapath_meta(const struct datapath *d);
 void datapath_set_regions(struct datapath *d, enum region_family family, const struct regions *regions,
 			  __u64 units);
 
-/*
- * The tunnels of 6in4 for the programs that are attached from here on: the maps that they share, and
- * no others do. Programs that run keep theirs until they are replaced.
- */
-int datapath_set_tunnels(struct datapath *d, const struct sixin4_tunnel *tunnels, __u32 n,
-			 struct error *e);
-
-/* What a tunnel has carried since then, by its number. */
+/* What XDP has carried by a tunnel of 6in4 since the last datapath_attach(), by its number. */
 int datapath_get_tunnel(const struct datapath *d, __u32 id, struct sixin4_counts *ret);
 
 int datapath_set_own(struct datapath *d, const struct nav_own *own);

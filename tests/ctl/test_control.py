@@ -129,6 +129,29 @@ def test_explain_of_what_is_no_address(what):
     assert (p.returncode, p.stdout) == (2, "") and why in p.stderr
 
 
+def row(kind, **keys):
+    return {"kind": kind, "name": "", "tunnels": 1, "xdp": True, "local": [], "missing": [], "prefixes": [], "options": [], "source": None,
+            "remote": None, "mtu": None, "in": None, "out": None, "peers": None, **keys}
+
+
+def test_tunnels(daemon):
+    most, least = {"packets": (1 << 64) - 1, "bytes": (1 << 64) - 2}, {"packets": 0, "bytes": 1}
+    answer = {"result": {"mechanisms": [
+        row("teredo-server", local=["192.0.2.1", "192.0.2.2"], missing=["192.0.2.2"]),
+        row("6in4", name="x" * 15, local=["255.255.255.255"], remote="255.255.255.254", mtu=1480, prefixes=["2001:db8::/48", "3fff::/20"],
+            **{"in": most, "out": least})]}}
+    asked, code, out, err = order(daemon, "tunnels", answer=answer)
+    assert (asked, code, err) == ({"verb": "mechanisms"}, 0, "")
+    assert [l.split() for l in out.splitlines()[1:]] == [
+        "- teredo-server 192.0.2.1 192.0.2.2 - - - - - - -; NOT on this host: 192.0.2.2".split(),
+        ["x" * 15, "6in4", "255.255.255.255", "255.255.255.254", "1480", str((1 << 64) - 1), str((1 << 64) - 2), "0", "1",
+         "2001:db8::/48", "3fff::/20"]]
+    assert json.loads(order(daemon, "tunnels", "--json", answer=answer)[2]) == {**answer["result"], "schema": 1}
+    assert len(order(daemon, "tunnels", answer={"result": {"mechanisms": []}})[2].splitlines()) == 1
+    longest = row("6in4", prefixes=["2001:db8:1111:2222:3333:4444:5555:6666/128"] * 20, local=5, name=7, missing=[None], **{"in": 5})
+    assert order(daemon, "tunnels", answer={"result": {"mechanisms": [longest, 5, None, {}]}})[1] == 0
+
+
 @pytest.mark.parametrize("code", [1, 2, 4])
 def test_the_daemons_error_is_told_and_is_the_exit_code(daemon, code):
     why = "/etc/navalis/navalis.conf:7: no key «x»"
@@ -140,11 +163,11 @@ def test_the_daemons_error_is_told_and_is_the_exit_code(daemon, code):
 NONSENSE = [b"5\n", b"[]\n", b"nothing\n", b"{}\n", b'{"result":5}\n', b'{"result":{}}\n', b'{"result":{"changed":1,"generation":1}}\n',
             b'{"result":{"pending":null,"truncated":false}}\n', b'{"result":{"flushed":"1","dry_run":false}}\n', b'{"error":5}\n',
             b'{"result":{"address":"::","mechanism":"native","lines":{}}}\n', b'{"result":{"address":"::","lines":[]}}\n',
-            b'{"result":{"mechanism":"native","lines":[]}}\n', b'{"error":{"code":1}}\n', b'{"result":{"changed":[],"gen', b"\0\xff\n"]
+            b'{"result":{"mechanism":"native","lines":[]}}\n', b'{"result":{"mechanisms":{}}}\n', b'{"error":{"code":1}}\n', b'{"result":{"changed":[],"gen', b"\0\xff\n"]
 
 
 @pytest.mark.parametrize("answer", NONSENSE)
-@pytest.mark.parametrize("verb", ["reload", "pending", "flush --all", "explain ::1"])
+@pytest.mark.parametrize("verb", ["reload", "pending", "flush --all", "explain ::1", "tunnels"])
 def test_an_answer_that_is_none(daemon, answer, verb):
     _, code, out, err = order(daemon, *verb.split(), answer=answer)
     assert (code, out) == (1, "") and "answer is not understood" in err
@@ -158,7 +181,7 @@ def test_errors_with_an_odd_code_are_1(daemon):
 
 
 def test_nobody_is_there():
-    for verb in ("reload", "pending", "flush --all", "explain ::1"):
+    for verb in ("reload", "pending", "flush --all", "explain ::1", "tunnels"):
         p = subprocess.run([CTL, "--instance", ME, *verb.split()], capture_output=True, text=True)
         assert p.returncode == 3 and "no navalisd runs as instance " + ME in p.stderr
         p = subprocess.run([CTL, "--json", "--instance", ME, *verb.split()], capture_output=True, text=True)
