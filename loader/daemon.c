@@ -234,17 +234,30 @@ void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NIC
 	}
 }
 
+/*
+ * A host-specific relay (RFC 4380 3.4): nobody is served but single addresses, its own, so nothing is
+ * forwarded. With forwarding on, a host would believe no router advertisement.
+ */
+static bool serves_only_itself(const struct config *c)
+{
+	for (__u32 i = 0; i < c->n_serve; i++)
+		if (c->serve[i].len != 128)
+			return false;
+	return c->n_serve && c->local_services;
+}
+
 int daemon_check(const struct config *c, struct error *e)
 {
+	const bool forwards = !serves_only_itself(c);
 	int err = privileges_check(e);
 
 	for (__u32 i = 0; i < c->n_interfaces && !err; i++)
 		if (!if_nametoindex(c->interfaces[i]))
 			err = error_set(e, -ENODEV, "no interface %s on this host: ip link shows which "
 					"there are", c->interfaces[i]);
-	if (!err && (!c->n_interfaces || c->mode == NAV_MODE_OFF))
+	if (!err && forwards && (!c->n_interfaces || c->mode == NAV_MODE_OFF))
 		err = netlink_forwarding("", e);
-	for (__u32 i = 0; i < c->n_interfaces && !err && c->mode != NAV_MODE_OFF; i++)
+	for (__u32 i = 0; i < c->n_interfaces && !err && forwards && c->mode != NAV_MODE_OFF; i++)
 		err = netlink_forwarding(c->interfaces[i], e);
 	return err;
 }
