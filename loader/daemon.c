@@ -283,6 +283,7 @@ struct relay_settings daemon_settings(const struct config *c)
 		.bubbles_per_client = c->bubbles_per_client,
 		.bubbles_per_server = c->bubbles_per_server,
 		.unreachables_per_second = c->unreachables,
+		.cone = { c->cone, c->n_cone },
 		.behind_nat = c->behind_nat,
 	};
 }
@@ -326,6 +327,7 @@ static void open_page(struct daemon *d)
 	snprintf(p->version, sizeof(p->version), "%s", NAVALIS_VERSION);
 	snprintf(p->tun, sizeof(p->tun), "%s", d->config->tun);
 	p->laboratory = d->config->laboratory;
+	p->cone_prefixes = d->config->n_cone;
 	p->loaded_ns = p->started_ns;
 	p->reloads = 0;
 	p->refused_ns = 0;
@@ -526,6 +528,13 @@ static int loop(struct daemon *d)
 	return n;
 }
 
+void daemon_log_cone(const struct config *c)
+{
+	if (c->n_cone)
+		log_line(LOG_LEVEL_WARNING, "cone_prefixes: clients of %u IPv4 prefixes are sent to unasked where "
+			 "they set the cone bit, which RFC 5991 3.2 has done away with", c->n_cone);
+}
+
 int daemon_run(struct daemon *d)
 {
 	int err;
@@ -534,6 +543,7 @@ int daemon_run(struct daemon *d)
 	if (d->config->laboratory)
 		log_line(LOG_LEVEL_WARNING, "laboratory = yes: the built-in list of refused IPv4 "
 			 "prefixes is OFF; never on the Internet");
+	daemon_log_cone(d->config);
 	log_line(LOG_LEVEL_INFO, "ready: %u proven clients in the table", d->table.n);
 	sd_notifyf(0, "READY=1\nSTATUS=%u proven clients at the start", d->table.n);
 	err = loop(d);
