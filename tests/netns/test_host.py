@@ -7,6 +7,7 @@ that forwards a port, and is a Teredo client: Debian's miredo. Bob calls Alice, 
 import os
 import re
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -17,7 +18,7 @@ from native import count
 from test_clients import bubbles
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
-from teredo import v6  # noqa: E402
+from teredo import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, address, v6  # noqa: E402
 
 NATS = ("8.0.2.1", "8.0.11.1")  # Alice's and Bob's
 HOST = "behind_nat = yes\nlocal_services = yes\n"
@@ -173,3 +174,60 @@ def test_rfc4380_5_4_1_her_nat_has_forgotten_him(scene, alice):
         sent = bubbles(own.frames(), "10.9.0.2")
         assert sent[0][:2] == (NATS[1], 40000) and sent[1][:2] == ("8.0.1.1", 3544), sent
         assert outer(wire.frames(), call.word) == {frozenset(NATS)}
+
+
+# ---- RFC 4380 5.4.1 case 2: Bob has no server, or trusts none, and his address has the cone bit
+
+
+@pytest.fixture
+def bob_s_own(scene):
+    """A client of Bob's own making, on a second port that his NAT forwards: its socket, and its address."""
+    scene.nat1.run("nft add rule ip nat pre iifname pub udp dport 40001 dnat to 192.168.1.2:4001")
+    scene.nat1.run("nft add rule ip nat post oifname pub udp sport 4001 snat to 8.0.11.1:40001")
+    with scene.clients[0].ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("192.168.1.2", 4001))
+        s.settimeout(3)
+        yield s, address("8.0.1.1", NATS[1], 40001, 0x8000)
+
+
+def ping_of(alice, scene, bob):
+    return scene.relay.popen(["ping", "-6", "-n", "-c", "1", "-W", "3", "-I", alice.address, bob], stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("scene", ["our server"], indirect=True)
+@pytest.mark.parametrize("cone", ["", "8.0.12.0/24", "8.0.12.0/24 8.0.11.1/32"])
+def test_rfc4380_5_4_1_case_2_is_for_configured_prefixes_alone(scene, alice, bob_s_own, cone):
+    s, bob = bob_s_own
+    believed = "8.0.11.1" in cone
+    with open(alice.conf) as f:
+        text = f.read()
+    try:
+        with open(alice.conf, "w") as f:
+            f.write(text + "[teredo]\ncone_prefixes = %s\n" % cone if cone else text)
+        alice.ctl("reload")
+        alice.ctl("flush", "--all")
+        assert alice.json("status", "--no-rates")["cone_prefixes"] == len(cone.split())
+        assert not cone or "RFC 5991 3.2" in scene.log("navalisd")
+        server, ping = scene.server.capture("v4"), ping_of(alice, scene, bob)
+        packet, at = s.recvfrom(2048)
+        assert at[0] == NATS[0] and packet[24:40] == v6(bob)
+
+        def through_the_server():
+            return [f for f in server.frames() if v6(bob) in f]
+        if believed:
+            echo = IPv6(packet)[ICMPv6EchoRequest]  # itself, and no bubble
+            reply = IPv6(src=bob, dst=alice.address) / ICMPv6EchoReply(id=echo.id, seq=echo.seq, data=echo.data)
+            s.sendto(bytes(reply), at)
+            assert ping.wait(5) == 0 and not through_the_server()
+            assert alice.json("clients")["clients"] == []
+            wait_for("it is served without proof", lambda: alice.json("status", "--no-rates")["weak"] == 1, 5)
+            assert "its cone bit is believed" in alice.ctl("explain", bob).stdout
+        else:
+            assert packet[6] == 59
+            wait_for("the bubble goes to the server", through_the_server, 3)
+        ping.kill()
+        ping.wait()
+    finally:
+        with open(alice.conf, "w") as f:
+            f.write(text)
+        alice.ctl("reload")
