@@ -278,7 +278,7 @@ static void print_text(const struct ctl *c, const struct maps *m, const struct l
 	if (d->laboratory)
 		puts("LABORATORY: the built-in list of refused IPv4 prefixes is OFF");
 	if (d->cone_prefixes)
-		printf("CONE BIT  believed in %u IPv4 prefixes: their clients are sent to unasked\n", d->cone_prefixes);
+		printf("CONE BIT  believed of clients in %u IPv4 prefixes\n", d->cone_prefixes);
 	printf("service   %s%s\n", text_endpoint(d->service).s,
 	       d->service_gone ? ": GONE from this host (ip address add)" : "");
 	printf("config    loaded %s ago", text_age((m->now_ns - d->loaded_ns) / 1000000).s);

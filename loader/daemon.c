@@ -235,8 +235,8 @@ void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NIC
 }
 
 /*
- * A host-specific relay (RFC 4380 3.4): nobody is served but single addresses, its own, so nothing is
- * forwarded. With forwarding on, a host would believe no router advertisement.
+ * A host-specific relay (RFC 4380 3.4): nobody is served but single addresses, its own, so nothing
+ * is forwarded. With forwarding on, a host would believe no router advertisement.
  */
 static bool serves_only_itself(const struct config *c)
 {
@@ -531,8 +531,10 @@ static int loop(struct daemon *d)
 void daemon_log_cone(const struct config *c)
 {
 	if (c->n_cone)
-		log_line(LOG_LEVEL_WARNING, "cone_prefixes: clients of %u IPv4 prefixes are sent to unasked where "
-			 "they set the cone bit, which RFC 5991 3.2 has done away with", c->n_cone);
+		log_line(LOG_LEVEL_WARNING,
+			 "cone_prefixes: clients of %u IPv4 prefixes are sent to unasked where "
+			 "they set the cone bit, which RFC 5991 3.2 has done away with",
+			 c->n_cone);
 }
 
 int daemon_run(struct daemon *d)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The cone bit, as far as anybody wants it believed (RFC 4380 5.4.1 case 2, RFC 5991 3.2): a client of
- * these prefixes that has it set is sent to at once.
+ * The cone bit, as far as anybody wants it believed (RFC 4380 5.4.1 case 2, RFC 5991 3.2): a client
+ * of these prefixes that has it set is sent to at once.
  */
 #ifndef NAVALISD_CONE_H
 #define NAVALISD_CONE_H

@@ -253,8 +253,8 @@ static void put_kept(struct relay *r, struct peer *peer, struct relay_out *out)
 }
 
 /*
- * A packet to (EV_NATIVE, EV_CONE) or from (EV_DATA, EV_WEAK) a client that is not proven. R_NONE: it is served
- * all the same.
+ * A packet to (EV_NATIVE, EV_CONE) or from (EV_DATA, EV_WEAK) a client that is not proven. R_NONE:
+ * it is served all the same.
  */
 static void unproven(struct relay *r, const struct in6_addr *client, enum peer_event ev,
 		     const struct in6_addr *native, const void *pkt, size_t len,
@@ -347,8 +347,8 @@ void relay_from_native(struct relay *r, const void *pkt, size_t len, struct rela
 	out->reason = policy_client(r->policy, &r->host->own, &ip6->daddr);
 	if (out->reason != R_NONE)
 		return;
-	unproven(r, &ip6->daddr, cone_believed(&r->cone, &ip6->daddr) ? EV_CONE : EV_NATIVE, &ip6->saddr, pkt,
-		 len, now, out);
+	unproven(r, &ip6->daddr, cone_believed(&r->cone, &ip6->daddr) ? EV_CONE : EV_NATIVE,
+		 &ip6->saddr, pkt, len, now, out);
 	if (out->reason == R_NONE) {
 		out->reason = R_ENCAP;
 		out->act |= RELAY_SEND;
@@ -803,14 +803,16 @@ bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
 /* One that is served without proof is, after a change, no longer to be. */
 static bool weak_no_more(const struct relay *r, const struct peer *peer)
 {
-	return peer->state == PEER_WEAK && !r->policy->admission_rfc && !cone_believed(&r->cone, &peer->addr);
+	return peer->state == PEER_WEAK && !r->policy->admission_rfc &&
+	       !cone_believed(&r->cone, &peer->addr);
 }
 
 static bool walk_peer(void *data, struct peer *peer)
 {
 	struct relay *r = data;
 
-	if (weak_no_more(r, peer) || r->walk->match(r->walk->data, &peer->addr, teredo_mapped(&peer->addr)))
+	if (weak_no_more(r, peer) ||
+	    r->walk->match(r->walk->data, &peer->addr, teredo_mapped(&peer->addr)))
 		peers_remove(r->peers, peer);
 	return true;
 }

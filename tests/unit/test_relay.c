@@ -632,7 +632,8 @@ static void rfc4380_5_4_1_case_2_cone_prefixes_are_sent_to_at_once(void **st)
 	enum reason forgotten;
 
 	(void)st;
-	/* nobody else: without the bit, outside the prefixes, refused; and none that was not sent to */
+	/* nobody else: without the bit, outside the prefixes, refused; and none that was not sent
+	 * to */
 	expect_reason(native_to(f, client()), R_QUEUED);
 	expect_reason(native_to(f, cone_client("8.0.10.8")), R_QUEUED);
 	expect_reason(native_to(f, cone_client("10.0.0.1")), R_CLIENT_REFUSED);
