@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * navalisctl status. JSON: {"instance","daemon":{"alive","pid","version","for_ms","longest_us"},
- * "laboratory","service" or null,"service_here","mechanisms":[as of tunnels, 6in4 in one row] or
+ * "laboratory","cone_prefixes","service" or null,"service_here","mechanisms":[as of tunnels, 6in4 in one row] or
  * null,"config":{"for_ms","reloads","refused_ms" or null},"nics":[{"name","state",
  * "mode","shared","frags","strips_tags","prog_id","rx","verdicts","balanced"}…],"next_hops":{"ipv4","ipv6"},"clients":{"live","aged",
  * "remapped","max"},"pending","silent","weak","queue_bytes","forwarded":{"xdp":{"decap","encap"},"daemon":{…}},
@@ -188,6 +188,7 @@ static int print_json(const struct ctl *c, const struct maps *m, const struct lo
 	json_object_object_add(sub, "longest_us", json_object_new_uint64(d->longest_ns / 1000));
 	json_object_object_add(o, "daemon", sub);
 	json_object_object_add(o, "laboratory", json_object_new_boolean(d->laboratory));
+	json_object_object_add(o, "cone_prefixes", json_object_new_int64(d->cone_prefixes));
 	json_object_object_add(o, "service", !d->service.addr ? NULL :
 			       json_object_new_string(text_endpoint(d->service).s));
 	json_object_object_add(o, "service_here", json_object_new_boolean(!d->service_gone));
@@ -333,6 +334,8 @@ static void print_text(const struct ctl *c, const struct maps *m, const struct l
 		       text_age(since_ms(m)).s);
 	if (d->laboratory)
 		puts("LABORATORY: the built-in list of refused IPv4 prefixes is OFF");
+	if (d->cone_prefixes)
+		printf("CONE BIT  believed of clients in %u IPv4 prefixes\n", d->cone_prefixes);
 	if (d->service.addr)
 		printf("service   %s%s\n", text_endpoint(d->service).s,
 		       d->service_gone ? ": GONE from this host (ip address add)" : "");

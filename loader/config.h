@@ -7,12 +7,8 @@
 
 #include "navalis/abi.h"
 
-struct prefix4 {
-	__be32 addr;
-	__u32 len;
-};
-
 #define CONFIG_REFUSE 1000
+#define CONFIG_CONE 64
 #define CONFIG_SIXIN4 512
 #define CONFIG_LABEL 48 /* bytes of «[6rd NAME]» or «6rd NAME: key» */
 
@@ -56,6 +52,8 @@ struct config {
 	__u32 n_serve;
 	struct prefix4 refuse[CONFIG_REFUSE];
 	__u32 n_refuse;
+	struct prefix4 cone[CONFIG_CONE];
+	__u32 n_cone;
 	struct config_crossing cross[TUNNEL_MAX * TUNNEL_MAX];
 	__u32 n_cross;
 	struct endpoint4 service; /* address 0: there is no Teredo relay */

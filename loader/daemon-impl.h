@@ -93,6 +93,9 @@ static inline bool has_program(const struct nav_daemon *page)
 /* ---- daemon.c --------------------------------------------------------------------------------- */
 
 /* What cannot work says so in a sentence, and touches nothing. */
+/* Warns of what a configuration believes that it better did not. */
+void daemon_log_cone(const struct config *c);
+
 int daemon_check(const struct config *c, struct error *e);
 
 /* The same of tunnels that lead to this host itself, or into each other. */

@@ -234,17 +234,30 @@ void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NIC
 	}
 }
 
+/*
+ * A host-specific relay (RFC 4380 3.4): nobody is served but single addresses, its own, so nothing
+ * is forwarded. With forwarding on, a host would believe no router advertisement.
+ */
+static bool serves_only_itself(const struct config *c)
+{
+	for (__u32 i = 0; i < c->n_serve; i++)
+		if (c->serve[i].len != 128)
+			return false;
+	return c->n_serve && c->local_services;
+}
+
 int daemon_check(const struct config *c, struct error *e)
 {
+	const bool forwards = !serves_only_itself(c);
 	int err = privileges_check(e);
 
 	for (__u32 i = 0; i < c->n_interfaces && !err; i++)
 		if (!if_nametoindex(c->interfaces[i]))
 			err = error_set(e, -ENODEV, "no interface %s on this host: ip link shows which "
 					"there are", c->interfaces[i]);
-	if (!err && (!c->n_interfaces || c->mode == NAV_MODE_OFF))
+	if (!err && forwards && (!c->n_interfaces || c->mode == NAV_MODE_OFF))
 		err = netlink_forwarding("", e);
-	for (__u32 i = 0; i < c->n_interfaces && !err && c->mode != NAV_MODE_OFF; i++)
+	for (__u32 i = 0; i < c->n_interfaces && !err && forwards && c->mode != NAV_MODE_OFF; i++)
 		err = netlink_forwarding(c->interfaces[i], e);
 	return err;
 }
@@ -270,6 +283,7 @@ struct relay_settings daemon_settings(const struct config *c)
 		.bubbles_per_client = c->bubbles_per_client,
 		.bubbles_per_server = c->bubbles_per_server,
 		.unreachables_per_second = c->unreachables,
+		.cone = { c->cone, c->n_cone },
 		.behind_nat = c->behind_nat,
 	};
 }
@@ -313,6 +327,7 @@ static void open_page(struct daemon *d)
 	snprintf(p->version, sizeof(p->version), "%s", NAVALIS_VERSION);
 	snprintf(p->tun, sizeof(p->tun), "%s", d->config->tun);
 	p->laboratory = d->config->laboratory;
+	p->cone_prefixes = d->config->n_cone;
 	p->loaded_ns = p->started_ns;
 	p->reloads = 0;
 	p->refused_ns = 0;
@@ -513,6 +528,15 @@ static int loop(struct daemon *d)
 	return n;
 }
 
+void daemon_log_cone(const struct config *c)
+{
+	if (c->n_cone)
+		log_line(LOG_LEVEL_WARNING,
+			 "cone_prefixes: clients of %u IPv4 prefixes are sent to unasked where "
+			 "they set the cone bit, which RFC 5991 3.2 has done away with",
+			 c->n_cone);
+}
+
 int daemon_run(struct daemon *d)
 {
 	int err;
@@ -521,6 +545,7 @@ int daemon_run(struct daemon *d)
 	if (d->config->laboratory)
 		log_line(LOG_LEVEL_WARNING, "laboratory = yes: the built-in list of refused IPv4 "
 			 "prefixes is OFF; never on the Internet");
+	daemon_log_cone(d->config);
 	log_line(LOG_LEVEL_INFO, "ready: %u proven clients in the table", d->table.n);
 	sd_notifyf(0, "READY=1\nSTATUS=%u proven clients at the start", d->table.n);
 	err = loop(d);

@@ -139,6 +139,7 @@ struct json_object *explain_answer(struct daemon *d, struct json_object *request
 	struct explain_world w = {
 		.cfg = &d->policy,
 		.host = &d->host,
+		.cone = { d->config->cone, d->config->n_cone },
 		.clock = &d->meta->clock,
 		.now = now.units,
 		.sixin4 = d->config->sixin4,

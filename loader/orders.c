@@ -172,6 +172,8 @@ static void put_in_force(struct daemon *d, struct config *c)
 	transit_set(d->transit, c->unreachables, c->bubbles_per_client);
 	upkeep_look(d);
 	d->page->laboratory = c->laboratory;
+	d->page->cone_prefixes = c->n_cone;
+	daemon_log_cone(c);
 	d->page->loaded_ns = now_ns();
 	d->page->refused_ns = 0;
 	d->page->reloads++;

@@ -240,6 +240,7 @@ struct nav_daemon {
 	__u32 moving; /* clients of the table: counts up when one begins to be moved, and when it is done */
 	__u32 mode_wanted;  /* enum nav_mode */
 	__u32 laboratory;   /* the refused lists are off */
+	__u32 cone_prefixes; /* how many there are, whose clients are sent to without proof */
 
 	/* gauges */
 	__u32 clients;      /* in the table, any age */

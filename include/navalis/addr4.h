@@ -20,6 +20,17 @@ PURE bool endpoint4_equal(struct endpoint4 a, struct endpoint4 b)
 	return a.addr == b.addr && a.port == b.port;
 }
 
+/* A prefix; bits beyond its length are 0. */
+struct prefix4 {
+	__be32 addr;
+	__u32 len; /* 0..32 */
+};
+
+PURE bool prefix4_has(const struct prefix4 *p, __be32 addr)
+{
+	return !p->len || !((HOST32(addr) ^ HOST32(p->addr)) >> (32 - p->len));
+}
+
 /*
  * A set of addresses as disjoint ranges in rising order, both ends included, host order. One set
  * is 8 KiB; it lies in the program's read-only data, so that a reload replaces it as a whole.

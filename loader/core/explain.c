@@ -217,7 +217,8 @@ static void teredo_known(const struct explain_world *w, const struct in6_addr *a
 			fact(e, "not proven: silent, it answered none of %u bubbles; for %s",
 			     c->bubbles, text_s(c->since_ms).s);
 		else if (c->state == PEER_WEAK)
-			fact(e, "served by the daemon without proof: admission = rfc; heard %s ago",
+			fact(e, "served by the daemon without proof: %s; heard %s ago",
+			     w->cfg->admission_rfc ? "admission = rfc" : "cone_prefixes",
 			     text_s(c->since_ms).s);
 		else
 			fact(e, "not proven: nothing was heard of it lately");
@@ -244,7 +245,11 @@ static void teredo_punch(const struct explain_world *w, const struct in6_addr *a
 	const struct explain_client *c = &w->client;
 	const struct text server = text4(teredo_server(a));
 
-	if (!c->known && c->state == PEER_WEAK)
+	if (cone_believed(&w->cone, a))
+		put(e, EXPLAIN_TO, R_ENCAP,
+		    "goes to %s by the daemon, at once: its cone bit is believed (cone_prefixes)",
+		    text_at(e->at).s);
+	else if (!c->known && c->state == PEER_WEAK)
 		put(e, EXPLAIN_TO, R_ENCAP, "goes to %s by the daemon", text_at(e->at).s);
 	else if (!c->known && c->state == PEER_SILENT)
 		put(e, EXPLAIN_TO, R_SILENT,
@@ -295,6 +300,8 @@ static void explain_teredo(const struct explain_world *w, const struct in6_addr 
 	r = either(r, young ? R_NONE : client);
 	if (r != R_NONE || young)
 		from_line(e, r, by);
+	else if (!cfg->admission_rfc && !c->known && c->state == PEER_WEAK)
+		from_line(e, r, ", by the daemon, because something was sent to it lately");
 	else if (cfg->admission_rfc)
 		from_line(e, r, ", by the daemon: admission = rfc asks for no proof");
 	else

@@ -6,6 +6,7 @@
 #ifndef NAVALISD_EXPLAIN_H
 #define NAVALISD_EXPLAIN_H
 
+#include "core/cone.h"
 #include "core/host.h"
 #include "core/peers.h"
 
@@ -28,6 +29,7 @@ struct explain_client {
 struct explain_world {
 	const struct nav_config *cfg;
 	const struct host *host;
+	struct cone_prefixes cone;
 	const struct nav_clock *clock;
 	const struct sixin4_tunnel *sixin4; /* all of them */
 	__u32 n_sixin4;

@@ -20,7 +20,7 @@ enum peer_state {
 	PEER_PROBE,  /* a bubble is on its way */
 	PEER_QUIET,  /* no answer, but fewer than four bubbles: the next packet may try again */
 	PEER_SILENT, /* four bubbles without an answer: refused until it is forgotten or speaks */
-	PEER_WEAK,   /* served without proof (admission = rfc), while it speaks */
+	PEER_WEAK,   /* served without proof (admission = rfc, cone_prefixes), while it speaks */
 	PEER_STATE_MAX,
 };
 
@@ -28,6 +28,7 @@ enum peer_event {
 	EV_NATIVE,    /* a native packet for it */
 	EV_DATA,      /* a packet from it, with the right outer source but no proof */
 	EV_WEAK,      /* the same, where that is enough to be served */
+	EV_CONE,      /* a native packet for one whose cone bit is believed */
 	EV_REPEAT,    /* time for another bubble */
 	EV_GIVE_UP,   /* no answer in time */
 	EV_EXHAUSTED, /* the same, after the last bubble */

@@ -26,6 +26,7 @@ struct relay {
 	struct caps *per_address, *per_net;
 	struct limiter *fresh, *per_source, *per_client, *per_server, *unreachable;
 
+	struct cone_prefixes cone;
 	bool behind_nat;
 
 	__u32 sweep, sweep_left;  /* next bucket; how many more in this round */
@@ -113,6 +114,7 @@ void relay_set(struct relay *r, const struct relay_settings *set)
 	limiter_set(r->per_client, set->bubbles_per_client);
 	limiter_set(r->per_server, set->bubbles_per_server);
 	limiter_set(r->unreachable, set->unreachables_per_second);
+	r->cone = set->cone;
 	r->behind_nat = set->behind_nat;
 }
 
@@ -251,8 +253,8 @@ static void put_kept(struct relay *r, struct peer *peer, struct relay_out *out)
 }
 
 /*
- * A packet to (EV_NATIVE) or from (EV_DATA, EV_WEAK) a client that is not proven. R_NONE: it is served
- * all the same.
+ * A packet to (EV_NATIVE, EV_CONE) or from (EV_DATA, EV_WEAK) a client that is not proven. R_NONE:
+ * it is served all the same.
  */
 static void unproven(struct relay *r, const struct in6_addr *client, enum peer_event ev,
 		     const struct in6_addr *native, const void *pkt, size_t len,
@@ -345,7 +347,8 @@ void relay_from_native(struct relay *r, const void *pkt, size_t len, struct rela
 	out->reason = policy_client(r->policy, &r->host->own, &ip6->daddr);
 	if (out->reason != R_NONE)
 		return;
-	unproven(r, &ip6->daddr, EV_NATIVE, &ip6->saddr, pkt, len, now, out);
+	unproven(r, &ip6->daddr, cone_believed(&r->cone, &ip6->daddr) ? EV_CONE : EV_NATIVE,
+		 &ip6->saddr, pkt, len, now, out);
 	if (out->reason == R_NONE) {
 		out->reason = R_ENCAP;
 		out->act |= RELAY_SEND;
@@ -614,16 +617,17 @@ void relay_from_udp(struct relay *r, void *pkt, size_t len, struct endpoint4 fro
 	if (out->reason != R_NONE)
 		return;
 	((__u8 *)pkt)[1] = (__u8)((((__u8 *)pkt)[1] & ~0x30) | ecn << 4);
-	if (direct) {
-		out->reason = R_DECAP;
-		out->act |= RELAY_WRITE;
-		out->pkt = pkt;
-		out->len = len;
-		return;
+	if (!direct) {
+		out->reason = policy_client(r->policy, &r->host->own, &ip6->saddr);
+		if (out->reason == R_NONE)
+			unproven(r, &ip6->saddr, EV_DATA, NULL, pkt, len, now, out);
+		if (out->reason != R_NONE)
+			return;
 	}
-	out->reason = policy_client(r->policy, &r->host->own, &ip6->saddr);
-	if (out->reason == R_NONE)
-		unproven(r, &ip6->saddr, EV_DATA, NULL, pkt, len, now, out);
+	out->reason = R_DECAP;
+	out->act |= RELAY_WRITE;
+	out->pkt = pkt;
+	out->len = len;
 }
 
 /* ---- errors, timers, housekeeping ------------------------------------------------------------ */
@@ -796,11 +800,19 @@ bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
 
 /* ---- walks over all clients -------------------------------------------------------------------- */
 
+/* One that is served without proof is, after a change, no longer to be. */
+static bool weak_no_more(const struct relay *r, const struct peer *peer)
+{
+	return peer->state == PEER_WEAK && !r->policy->admission_rfc &&
+	       !cone_believed(&r->cone, &peer->addr);
+}
+
 static bool walk_peer(void *data, struct peer *peer)
 {
 	struct relay *r = data;
 
-	if (r->walk->match(r->walk->data, &peer->addr, teredo_mapped(&peer->addr)))
+	if (weak_no_more(r, peer) ||
+	    r->walk->match(r->walk->data, &peer->addr, teredo_mapped(&peer->addr)))
 		peers_remove(r->peers, peer);
 	return true;
 }

@@ -6,6 +6,7 @@
 #ifndef NAVALISD_RELAY_H
 #define NAVALISD_RELAY_H
 
+#include "core/cone.h"
 #include "core/host.h"
 #include "core/peers.h"
 #include "core/remapped.h"
@@ -45,6 +46,7 @@ struct relay_settings {
 	__u32 clients_per_address, clients_per_net;
 	__u32 new_per_second, new_per_source, bubbles_per_client, bubbles_per_server;
 	__u32 unreachables_per_second;
+	struct cone_prefixes cone; /* the caller's, until others are set */
 	bool behind_nat; /* the relay itself: direct bubbles open its own NAT, 5.4.1 */
 };
 

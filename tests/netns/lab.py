@@ -263,12 +263,19 @@ class Lab:
         if self.one_nic:
             self.wire(native, "to-inet", inet, "to-native")
             native.run("ip addr add 2a00:3::2/64 dev to-inet nodad")
-            native.run("ip -6 route add 2001::/32 via 2a00:3::1")
             native.run("ip -6 route add 2a00:1::/64 via 2a00:3::1")
             inet.run("ip addr add 2a00:3::1/64 dev to-native nodad")
-            inet.run("ip addr add 2a00:1::2/64 dev to-relay nodad")
             inet.run("ip -6 route add default via 2a00:3::2")
-            inet.run("ip -6 route add 2001::/32 via 2a00:1::1")
+            if self.relay_nat:  # a host's own relay: its NAT routes IPv6, and nobody has a route to clients
+                inet.run("ip addr add 2a00:9::1/64 dev to-relay nodad")
+                inet.run("ip -6 route add 2a00:1::/64 via 2a00:9::2")
+                box.run("ip addr add 2a00:9::2/64 dev pub nodad")
+                box.run("ip addr add 2a00:1::2/64 dev lan nodad")
+                box.run("ip -6 route add default via 2a00:9::1")
+            else:
+                native.run("ip -6 route add 2001::/32 via 2a00:3::1")
+                inet.run("ip addr add 2a00:1::2/64 dev to-relay nodad")
+                inet.run("ip -6 route add 2001::/32 via 2a00:1::1")
             relay.run("ip addr add 2a00:1::1/64 dev v4 nodad")
         else:
             self.wire(native, "to-relay", relay, "v6")

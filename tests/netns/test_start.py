@@ -60,6 +60,18 @@ def test_forwarding_off(lab):
         assert "sysctl -w %s=1" % key in text
 
 
+def test_forwarding_off_is_for_a_host_that_serves_itself_alone(lab):
+    """The sockets of the service come after that question: their address is none of this host."""
+    key = "net.ipv6.conf.all.forwarding"
+    off = {"setup": ["sysctl -qw %s=0" % key], "undo": ["sysctl -qw %s=1" % key, "sysctl -qw net.ipv6.conf.v4.forwarding=1",
+                                                         "sysctl -qw net.ipv6.conf.v6.forwarding=1"], "service": "8.0.7.7:3545"}
+    services = "\n[teredo]\nlocal_services = yes"
+    for itself, extra in ((True, "serve = 2a00:1::1/128 2a00:1::5/128" + services), (False, "serve = 2a00:1::1/128"),
+                          (False, "serve = 2a00:1::1/128 2a00:1::/64" + services), (False, services)):
+        text = refused(lab, extra, **off)
+        assert ("ip address add" in text, "sysctl -w" in text) == (itself, not itself), extra
+
+
 def test_address_not_here_and_port_taken(lab):
     assert "ip address add 8.0.7.7/32 dev" in refused(lab, service="8.0.7.7:3545")
     with lab.relay.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:

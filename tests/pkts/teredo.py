@@ -6,7 +6,7 @@ import struct
 
 os.environ.setdefault("XDG_CACHE_HOME", "/tmp")
 from scapy.layers.inet import IP, UDP, TCP  # noqa: E402,F401
-from scapy.layers.inet6 import IPv6, ICMPv6EchoRequest  # noqa: E402,F401
+from scapy.layers.inet6 import IPv6, ICMPv6EchoReply, ICMPv6EchoRequest  # noqa: E402,F401
 from scapy.layers.l2 import Ether  # noqa: E402,F401
 from scapy.packet import Raw  # noqa: E402,F401
 

@@ -246,6 +246,29 @@ static void an_unproven_client_in_each_state(void **st)
 	expect(EXPLAIN_FROM, "asks for no proof", R_DECAP);
 }
 
+static void a_client_whose_cone_bit_is_believed(void **st)
+{
+	const struct prefix4 net = { in4("8.0.9.0"), 24 };
+	struct in6_addr a = in6(CLIENT);
+	char cone[INET6_ADDRSTRLEN];
+
+	(void)st;
+	a.s6_addr[8] |= 0x80;
+	inet_ntop(AF_INET6, &a, cone, sizeof(cone));
+	explain(cone);
+	expect_first(R_UNPROVEN_OUT, R_UNPROVEN_IN);
+	world.cone = (struct cone_prefixes){ &net, 1 };
+	explain(CLIENT);
+	expect_first(R_UNPROVEN_OUT, R_UNPROVEN_IN);
+	explain(cone);
+	expect(EXPLAIN_TO, "at once: its cone bit is believed", R_ENCAP);
+	expect_first(R_ENCAP, R_UNPROVEN_IN);
+	world.client = (struct explain_client){ .state = PEER_WEAK, .since_ms = 300 };
+	explain(cone);
+	expect_fact("cone_prefixes; heard 0.3 s ago");
+	expect_first(R_ENCAP, R_DECAP);
+}
+
 static void a_client_that_is_refused(void **st)
 {
 	(void)st;
@@ -606,6 +629,7 @@ int main(void)
 		T(a_proven_client_is_forwarded),
 		T(a_remapped_client_is_elsewhere),
 		T(an_unproven_client_in_each_state),
+		T(a_client_whose_cone_bit_is_believed),
 		T(a_client_that_is_refused),
 		T(the_other_end_is_one_that_is_served),
 		T(a_native_address_and_teredo),

@@ -596,6 +596,109 @@ static void weak_clients_have_their_own_limit(void **st)
 	expect_reason(native_to(f, client()), R_ENCAP);
 }
 
+/* A client with the cone bit; RFC 4380 5.4.1 case 2 where the relay's operator wants it. */
+static struct in6_addr cone_client(const char *addr)
+{
+	struct in6_addr a = client_of(addr, PORT);
+
+	a.s6_addr[8] |= 0x80;
+	return a;
+}
+
+static struct fixture *make_cone(__u32 n)
+{
+	static struct prefix4 net[2];
+	struct relay_settings set = defaults();
+
+	net[0] = (struct prefix4){ in4("8.0.9.0"), 24 };
+	net[1] = (struct prefix4){ in4("8.0.10.7"), 32 };
+	set.cone = (struct cone_prefixes){ net, n };
+	return make(set, 100);
+}
+
+static void rfc5991_3_2_nobody_s_cone_bit_is_believed_by_default(void **st)
+{
+	struct fixture *f = *st;
+
+	expect_reason(native_to(f, cone_client(CLIENT)), R_QUEUED);
+	assert_int_equal(f->out.act, RELAY_BUBBLE);
+}
+
+static void rfc4380_5_4_1_case_2_cone_prefixes_are_sent_to_at_once(void **st)
+{
+	struct in6_addr c = cone_client(CLIENT), known = cone_client("8.0.10.7");
+	struct endpoint4 at = ep(CLIENT, PORT);
+	struct fixture *f = make_cone(2);
+	enum reason forgotten;
+
+	(void)st;
+	/* nobody else: without the bit, outside the prefixes, refused; and none that was not sent
+	 * to */
+	expect_reason(native_to(f, client()), R_QUEUED);
+	expect_reason(native_to(f, cone_client("8.0.10.8")), R_QUEUED);
+	expect_reason(native_to(f, cone_client("10.0.0.1")), R_CLIENT_REFUSED);
+	expect_reason(udp_from(f, c, "2a00:f::7", at), R_QUEUED);
+	assert_int_equal(f->out.act, RELAY_BUBBLE);
+	/* the rest at once, and without a bubble; what waits for the answer to one goes along */
+	expect_reason(native_to(f, known), R_ENCAP);
+	assert_int_equal(f->out.act, RELAY_SEND);
+	assert_true(endpoint4_equal(f->out.to, ep("8.0.10.7", PORT)));
+	expect_reason(native_to(f, c), R_ENCAP);
+	assert_int_equal(f->out.act, RELAY_SEND | RELAY_KEPT_WRITE);
+	assert_true(endpoint4_equal(f->out.to, at));
+	/* and what they answer goes on, from where their address says; never a proof for XDP */
+	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, 1)), R_SRC_MISMATCH);
+	expect_reason(udp_from(f, c, "2a00:f::7", at), R_DECAP);
+	assert_int_equal(f->out.act, RELAY_WRITE);
+	expect_reason(udp_from(f, c, "fd00::1", at), R_DST_SITE);
+	expect_reason(native_to(f, c), R_ENCAP);
+	assert_int_equal(f->table.n, 0);
+	/* 30 s after its last packet it is nobody again, whatever is sent to it */
+	pass_ms(f, 29000);
+	expect_reason(udp_from(f, c, "2a00:f::7", at), R_DECAP);
+	pass_ms(f, 29000);
+	expect_reason(native_to(f, c), R_ENCAP);
+	pass_ms(f, 1001);
+	housekeeping(f, &forgotten);
+	expect_reason(udp_from(f, c, "2a00:f::7", at), R_QUEUED);
+	teardown((void **)&f);
+}
+
+static void cone_prefixes_are_within_the_limits_of_new_clients(void **st)
+{
+	struct fixture *f = make_cone(1);
+	struct relay_settings set = defaults();
+	const struct prefix4 net = { in4("8.0.9.0"), 24 };
+
+	(void)st;
+	set.cone = (struct cone_prefixes){ &net, 1 };
+	set.new_per_second = 1;
+	relay_set(f->relay, &set);
+	expect_reason(native_to(f, cone_client(CLIENT)), R_ENCAP);
+	expect_reason(native_to(f, cone_client("8.0.9.10")), R_LIMIT_PEERS);
+	expect_reason(native_to(f, cone_client(CLIENT)), R_ENCAP);
+	teardown((void **)&f);
+}
+
+static void whose_cone_bit_is_believed_no_more_is_forgotten(void **st)
+{
+	const struct relay_settings none = defaults();
+	struct in6_addr c = cone_client(CLIENT);
+	struct fixture *f = make_cone(1);
+	struct relay_walk walk;
+
+	(void)st;
+	expect_reason(native_to(f, c), R_ENCAP);
+	relay_set(f->relay, &none);
+	walk = relay_enforcement(f->relay);
+	while (relay_walk(f->relay, &walk, 1000))
+		;
+	expect_reason(udp_from(f, c, "2a00:f::7", ep(CLIENT, PORT)), R_QUEUED);
+	expect_reason(native_to(f, c), R_QUEUE_FULL);
+	assert_int_equal(relay_gauges(f->relay).peers.weak, 0);
+	teardown((void **)&f);
+}
+
 static bool is_client(void *data, const struct in6_addr *a, struct endpoint4 at)
 {
 	(void)at;
@@ -961,6 +1064,10 @@ int main(void)
 		cmocka_unit_test(rfc4380_5_4_1_behind_nat_sends_direct_bubbles_too),
 		T(rfc4380_5_4_2_admission_rfc_serves_unproven_clients),
 		T(weak_clients_have_their_own_limit),
+		T(rfc5991_3_2_nobody_s_cone_bit_is_believed_by_default),
+		cmocka_unit_test(rfc4380_5_4_1_case_2_cone_prefixes_are_sent_to_at_once),
+		cmocka_unit_test(cone_prefixes_are_within_the_limits_of_new_clients),
+		cmocka_unit_test(whose_cone_bit_is_believed_no_more_is_forgotten),
 		T(flush_forgets_whom_it_names_and_nobody_else),
 		T(rfc4213_3_4_icmp_error_asks_again_and_never_deletes),
 		T(rfc4380_5_2_6_icmp_errors_keep_to_four_in_300_s),

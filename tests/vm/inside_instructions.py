@@ -15,9 +15,9 @@ sys.path[:0] = [os.path.join(HERE, "../bpf"), os.path.join(HERE, "../pkts")]
 from teredo import ICMPv6EchoRequest, IP, Raw, TCP, UDP, address, v4  # noqa: E402
 import test_decap as into  # noqa: E402
 import test_encap as out  # noqa: E402
-import test_proto41 as proto41  # noqa: E402
-import test_sixbed4 as sixbed4  # noqa: E402
-import test_teredo_server as server  # noqa: E402
+import test_xdp_proto41 as proto41  # noqa: E402
+import test_xdp_sixbed4 as sixbed4  # noqa: E402
+import test_xdp_teredo_server as server  # noqa: E402
 from test_nexthop import regions, To4, To6  # noqa: E402
 from test_vlan import AD, Q, tagged  # noqa: E402
 from xdp import DROP, PASS, REDIRECT, REPROOF, SERVICE, TX, Xdp  # noqa: E402
