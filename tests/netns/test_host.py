@@ -43,11 +43,12 @@ def scene(request):
 
 @pytest.fixture(scope="module", params=["off", "native"])
 def alice(request, scene):
-    # an address that Bob has never spoken to: he trusts what he knows of one for 30 s
-    address = "2a00:1::a:%d" % (request.param_index + 1)
-    scene.relay.run("ip addr add %s/64 dev v4 nodad" % address)
-    with Navalis(scene, request.param, HOST + "[navalis]\nserve = %s/128\n" % address) as relay:
-        relay.address = address
+    own = ["2a00:1::%s:%d" % ("a" if request.param == "off" else "b", i) for i in range(1, 4)]
+    for a in own:
+        scene.relay.run("ip addr add %s/64 dev v4 nodad" % a)
+    with Navalis(scene, request.param, HOST + "[navalis]\nserve = %s\n" % " ".join(a + "/128" for a in own)) as relay:
+        relay.own = own
+        relay.fresh = iter(own)  # for each call: what Bob knows of an address he trusts for 30 s, her NAT shut or not
         yield relay
         hits(relay)
         status = relay.json("status")
@@ -90,11 +91,12 @@ class Call:
         self.word = os.urandom(16)
         with lab.relay.socket(socket.AF_INET6, socket.SOCK_STREAM) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((alice.address, PORT))
+            address = next(alice.fresh)
+            listener.bind((address, PORT))
             listener.listen()
             self.bob = lab.clients[0].ns.socket(socket.AF_INET6, socket.SOCK_STREAM)
             self.bob.settimeout(15)
-            self.bob.connect((alice.address, PORT))
+            self.bob.connect((address, PORT))
             listener.settimeout(5)
             self.alice, self.seen_as = listener.accept()
             self.alice.settimeout(15)
@@ -190,10 +192,6 @@ def bob_s_own(scene):
         yield s, address("8.0.1.1", NATS[1], 40001, 0x8000)
 
 
-def ping_of(alice, scene, bob):
-    return scene.relay.popen(["ping", "-6", "-n", "-c", "1", "-W", "3", "-I", alice.address, bob], stdout=subprocess.DEVNULL)
-
-
 @pytest.mark.parametrize("scene", ["our server"], indirect=True)
 @pytest.mark.parametrize("cone", ["", "8.0.12.0/24", "8.0.12.0/24 8.0.11.1/32"])
 def test_rfc4380_5_4_1_case_2_is_for_configured_prefixes_alone(scene, alice, bob_s_own, cone):
@@ -208,15 +206,16 @@ def test_rfc4380_5_4_1_case_2_is_for_configured_prefixes_alone(scene, alice, bob
         alice.ctl("flush", "--all")
         assert alice.json("status", "--no-rates")["cone_prefixes"] == len(cone.split())
         assert not cone or "RFC 5991 3.2" in scene.log("navalisd")
-        server, ping = scene.server.capture("v4"), ping_of(alice, scene, bob)
+        server, ping = scene.server.capture("v4"), scene.relay.popen(["ping", "-6", "-nqc1", "-W3", "-I", alice.own[0], bob])
         packet, at = s.recvfrom(2048)
         assert at[0] == NATS[0] and packet[24:40] == v6(bob)
 
         def through_the_server():
             return [f for f in server.frames() if v6(bob) in f]
         if believed:
-            echo = IPv6(packet)[ICMPv6EchoRequest]  # itself, and no bubble
-            reply = IPv6(src=bob, dst=alice.address) / ICMPv6EchoReply(id=echo.id, seq=echo.seq, data=echo.data)
+            request = IPv6(packet)  # itself, and no bubble
+            echo = request[ICMPv6EchoRequest]
+            reply = IPv6(src=bob, dst=request.src) / ICMPv6EchoReply(id=echo.id, seq=echo.seq, data=echo.data)
             s.sendto(bytes(reply), at)
             assert ping.wait(5) == 0 and not through_the_server()
             assert alice.json("clients")["clients"] == []
