@@ -186,7 +186,7 @@ def test_unprivileged_daemon_with_three_capabilities(lab, open_to_all):
 
 def test_the_raw_socket_of_protocol_41_is_all_that_cap_net_raw_is_for(lab, open_to_all):
     """It is dropped as soon as that is open, so that a reload cannot use it, and need not."""
-    instance = "nvt3%d" % os.getpid()
+    instance = "nvts%d" % os.getpid()
     folder = "/sys/fs/bpf/" + instance
     os.mkdir(folder, 0o700)
     os.chown(folder, 65534, 65534)
