@@ -42,10 +42,13 @@ static __always_inline bool tunnels_any(void)
 	return proto41_any() || udp_any();
 }
 
-/* Is there anything to cross into? Two loads, on the way of every packet of the relay's. */
+/*
+ * Is there anything to cross into? Two loads, on the way of every packet of the relay's. One prefix is
+ * that of the only mechanism, whose own question says whether its packets may turn round.
+ */
 static __always_inline bool crossings_any(void)
 {
-	return cfg.tunnels.n || cfg.sixin4.n_locals;
+	return cfg.tunnels.n > 1 || cfg.sixin4.n_locals;
 }
 
 /* The tunnel of 6in4 that an address is behind, or NULL. */

@@ -20,7 +20,7 @@ import test_xdp_sixbed4 as sixbed4  # noqa: E402
 import test_xdp_teredo_server as server  # noqa: E402
 from test_nexthop import regions, To4, To6  # noqa: E402
 from test_vlan import AD, Q, tagged  # noqa: E402
-from xdp import DROP, PASS, REDIRECT, REPROOF, SERVICE, TX, Xdp  # noqa: E402
+from xdp import DROP, PASS, REDIRECT, REPROOF, SERVICE, TEREDO, TX, Xdp  # noqa: E402
 
 SERVER, CLIENT = into.SERVER, into.TEREDO
 AWAY = address(SERVER, "8.0.9.10", 5)      # in its far bucket, and there in the last place
@@ -156,7 +156,7 @@ def times(x, nic, frame, action, reason, before):
 
 
 def instructions(x):
-    x.load(own4=(SERVICE,), refused=list(ranges()), meter=1, burst=BURST)
+    x.load(own4=(SERVICE,), refused=list(ranges()), meter=1, burst=BURST, prefixes=[("2001::/32", TEREDO, 0)])
     x.vlan("v6.6", "v6", (Q, 6))
     x.vlan("v4.s", "v4", (AD, 100))
     x.vlan("v4.4", "v4", (AD, 100), (Q, 44))
