@@ -188,7 +188,7 @@ def test_the_control_socket(lab, relay):
     path = "/run/navalis/%s.sock" % relay.instance
     assert os.stat(path).st_mode & 0o777 == 0o660
     assert ask(relay, "nonsense")["error"]["code"] == 2
-    assert ask(relay, {"verb": "dance"})["error"]["message"] == "verbs are reload, flush, pending and explain"
+    assert ask(relay, {"verb": "dance"})["error"]["message"] == "verbs are reload, flush, pending, explain and mechanisms"
     assert "too long" in ask(relay, "x" * 5000)["error"]["message"]
     assert "is not understood" in ask(relay, {"verb": "flush"})["error"]["message"]
     for bad in ({"server": "8.0.1"}, {"address": "8.0.1.0/33"}, {"address": "8.0.0.0/+5"}, {"client": "x"}, {"client": "2a00::1"},
@@ -199,7 +199,7 @@ def test_the_control_socket(lab, relay):
         assert (error["code"], error["message"]) == (2, "flush: %s is not understood" % next(iter(bad)))
     assert "filter (there is none: say all)" in ask(relay, {"verb": "flush", "all": False})["error"]["message"]
     for verb in (None, 5, True, ["reload"], {"reload": 1}, "", "reload "):
-        assert ask(relay, {"verb": verb})["error"]["message"] == "verbs are reload, flush, pending and explain"
+        assert ask(relay, {"verb": verb})["error"]["message"] == "verbs are reload, flush, pending, explain and mechanisms"
     assert ask(relay, {})["error"]["code"] == ask(relay, [])["error"]["code"] == 2
     # callers that say nothing do not keep others out for long, nor the daemon from its work
     idle = [socket.socket(socket.AF_UNIX) for _ in range(12)]
