@@ -164,8 +164,12 @@ def test_no_headroom_for_the_outer_headers(x):
 
 
 def test_verifier_and_stack_have_room(x):
-    """200,000 of the million instructions that the verifier looks at, 400 of 512 bytes of stack, all functions together."""
+    """
+    200,000 of the million instructions that the verifier looks at; of 512 bytes of stack 416 for the program and the
+    largest of its functions (Linux 6.1 lists those that are off, too).
+    """
     processed = int(x.loaded["verifier"].split()[1])
-    stack = sum(int(n) for line in x.loaded["log"].splitlines() if line.startswith("stack depth")
-                for n in line.split()[2].split("+"))
-    assert processed < 200000 and stack <= 400, (processed, stack)
+    depths, = [line.split()[2] for line in x.loaded["log"].splitlines() if line.startswith("stack depth")]
+    own, *steps = map(int, depths.split("+"))
+    stack = own + max(steps)
+    assert processed < 200000 and stack <= 416, (processed, stack)
