@@ -5,6 +5,7 @@
 #ifndef NAVALIS_BPF_DECAP_H
 #define NAVALIS_BPF_DECAP_H
 
+#include <navalis/icmp6.h>
 #include "crossing.h"
 #include "ethernet.h"
 #include "nexthop.h"
@@ -19,35 +20,22 @@ struct decap {
 	__u8 ecn;  /* its congestion bits from here on */
 };
 
-/* Next headers behind which a routing header can hide; the slow path walks them. */
-static __always_inline bool ip6_has_more(__u8 nexthdr)
-{
-	switch (nexthdr) {
-	case 0:   /* hop-by-hop options */
-	case 43:  /* routing */
-	case 51:  /* authentication */
-	case 60:  /* destination options */
-	case 135: /* mobility */
-	case 139: /* HIP */
-	case 140: /* shim6 */
-		return true;
-	}
-	return false;
-}
-
-/* c stands behind the IPv6 header. A fragment header itself is common, and hides nothing. */
+/*
+ * c stands behind the IPv6 header. A fragment header itself is common, and hides nothing; the slow
+ * path walks the others.
+ */
 static __always_inline enum reason decap_extensions(struct cur c, const struct ipv6hdr *ip6)
 {
 	const bool fragment = ip6->nexthdr == 44;
 	const __u8 *ext; /* next header, length, routing type */
 
-	if (!fragment && !ip6_has_more(ip6->nexthdr))
+	if (!fragment && !ip6_extends(ip6->nexthdr))
 		return R_NONE;
 	ext = HOST16(ip6->payload_len) < 8 ? NULL : cur_take(&c, 8);
 	if (!ext)
 		return R_INNER_EXTENSION;
 	if (fragment)
-		return ext[0] == 44 || ip6_has_more(ext[0]) ? R_INNER_EXTENSION : R_NONE;
+		return ext[0] == 44 || ip6_extends(ext[0]) ? R_INNER_EXTENSION : R_NONE;
 	return ip6->nexthdr == 43 && ext[2] == 0 ? R_INNER_ROUTING : R_INNER_EXTENSION;
 }
 
