@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import socket
 import sys
 import time
 
@@ -14,6 +15,26 @@ from teredo import IPv6, Raw  # noqa: E402
 
 def count(relay, reason):
     return next((r["packets"] for r in relay.json("drops")["reasons"] if r["reason"] == reason), 0)
+
+
+class UdpPeer:
+    """A UDP endpoint that talks to one of the relay's, and to nobody else."""
+
+    def __init__(self, ns, own, relay):
+        self.sock = ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(own)
+        self.sock.connect(relay)  # an answer from elsewhere is none
+
+    def send(self, packet):
+        self.sock.send(packet)
+
+    def get(self, seconds=3.0):
+        if not select.select([self.sock], [], [], seconds)[0]:
+            raise TimeoutError("nothing came from the relay")
+        return self.sock.recv(65536)
+
+    def silent(self, seconds=0.3):
+        return not select.select([self.sock], [], [], seconds)[0]
 
 
 @contextlib.contextmanager

@@ -2,8 +2,6 @@
 """A gateway of HG48: an endpoint made by hand, the native kernel on the other side."""
 import ipaddress
 import os
-import select
-import socket
 import struct
 import sys
 
@@ -11,7 +9,7 @@ import pytest
 
 from counted import hits
 from lab import ROOT, Lab, Navalis, fresh_native
-from native import counted, data, native_get, native_send
+from native import UdpPeer, counted, data, native_get, native_send
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from proto41 import IPv6, Raw, echo, in_header, v4, v6  # noqa: E402
@@ -25,23 +23,10 @@ def inside(endpoint):
     return str(ipaddress.IPv6Address(v6(NET)[:10] + bytes(b ^ 0xFF for b in v4(endpoint[0]) + struct.pack("!H", endpoint[1]))))
 
 
-class Bob:
+class Bob(UdpPeer):
     def __init__(self, ns, own):
+        super().__init__(ns, own, ("8.0.2.1", 3546))
         self.own, self.inside = own, inside(own)
-        self.sock = ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(own)
-        self.sock.connect(("8.0.2.1", 3546))
-
-    def send(self, packet):
-        self.sock.send(packet)
-
-    def get(self, seconds=3.0):
-        if not select.select([self.sock], [], [], seconds)[0]:
-            raise TimeoutError("nothing came from the gateway")
-        return self.sock.recv(65536)
-
-    def silent(self, seconds=0.3):
-        return not select.select([self.sock], [], [], seconds)[0]
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 """A 6bed4 router: peers made by hand, the native kernel on the other side."""
 import ipaddress
 import os
-import select
-import socket
 import struct
 import sys
 
@@ -11,7 +9,7 @@ import pytest
 
 from counted import hits
 from lab import ROOT, Lab, Navalis, fresh_native
-from native import counted, data, native_get, native_send
+from native import UdpPeer, counted, data, native_get, native_send
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from proto41 import IPv6, Raw, echo, in_header, v6  # noqa: E402
@@ -31,25 +29,12 @@ prefix = %s/64
 FOREVER = 0xFFFFFFFF
 
 
-class Peer:
+class Peer(UdpPeer):
     def __init__(self, ns, own, port, router):
+        super().__init__(ns, (own, port), router)
         self.ns, self.own, self.router = ns, (own, port), router
-        self.sock = ns.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(self.own)
-        self.sock.connect(router)  # an answer from elsewhere is none
         old = router[1] == 25788
         self.inside = address_2012(NET_2012, self.own) if old else address(NET, self.own)
-
-    def send(self, packet):
-        self.sock.send(packet)
-
-    def get(self, seconds=3.0):
-        if not select.select([self.sock], [], [], seconds)[0]:
-            raise TimeoutError("nothing came from the router")
-        return self.sock.recv(65536)
-
-    def silent(self, seconds=0.3):
-        return not select.select([self.sock], [], [], seconds)[0]
 
 
 @pytest.fixture(scope="module")
