@@ -48,7 +48,7 @@ static void flags_line(struct lines *l, unsigned flags)
 		return;
 	}
 	snprintf(text, sizeof(text), "%04x%s%s%s, random bits %03x", flags,
-		 flags & TEREDO_FLAG_CONE ? ", cone (ignored: RFC 5991)" : "",
+		 flags & TEREDO_FLAG_CONE ? ", cone (ignored unless in cone_prefixes)" : "",
 		 flags & 0x4000 ? ", reserved bit set" : "",
 		 flags & 0x0300 ? ", U or G bit set" : "",
 		 (flags & 0x3c00) >> 2 | (flags & 0xff));
