@@ -142,8 +142,7 @@ struct json_object *explain_answer(struct daemon *d, struct json_object *request
 		.cone = { d->config->cone, d->config->n_cone },
 		.clock = &d->meta->clock,
 		.now = now.units,
-		.sixin4 = d->config->sixin4,
-		.n_sixin4 = d->config->n_sixin4,
+		.in4 = d->made.in4,
 		.xdp = has_program(d->page),
 	};
 	struct json_object *answer;
