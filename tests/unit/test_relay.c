@@ -868,6 +868,7 @@ static void rfc5095_routing_header_0_is_found_behind_others(void **st)
 		{ 51, "2b02000000000001" "0000000000000002" "3b00040000000000", R_DECAP },
 		{ 44, "3300000000000001" "2b02000000000001" "0000000000000002" "3b00000000000000", R_INNER_ROUTING },
 		{ 51, "2bff000000000001" "3b00000000000000", R_DECAP }, /* longer than the packet */
+		{ 43, "3bff000000000000", R_INNER_ROUTING }, /* that, too: as in XDP */
 	};
 	struct fixture *f = *st;
 	size_t len = packet(f, client(), in6("2a00:f::7"), 60, 40);
