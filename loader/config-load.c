@@ -138,6 +138,11 @@ static const struct config_key *find_key(enum config_section section, const char
 	return NULL;
 }
 
+static bool is_instance(const struct config_key *k)
+{
+	return k->member == offsetof(struct config, instance);
+}
+
 static int on_pair(void *data, const char *section, const char *name, const char *value)
 {
 	struct loading *l = data;
@@ -158,7 +163,7 @@ static int on_pair(void *data, const char *section, const char *name, const char
 		complain(l, "%s is given twice", name);
 	l->seen[k - config_keys] = true;
 	set_key(l, k, value);
-	if (k->member == offsetof(struct config, instance) && l->from->instance &&
+	if (is_instance(k) && l->from->instance &&
 	    strcmp(l->c->instance, l->from->instance))
 		complain(l, "instance = %s: this is instance %s (--instance): take the line out",
 			 l->c->instance, l->from->instance);
@@ -387,8 +392,9 @@ int config_load(const struct config_source *from, FILE *errors, struct config **
 	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++)
 		if (!config_kinds[s].max)
 			set_initial(&l, s, 0);
-	if (from->instance)
-		set_key(&l, find_key(CONFIG_navalis, "instance"), from->instance);
+	for_each_config_key(k, CONFIG_navalis)
+		if (is_instance(k) && from->instance)
+			set_key(&l, k, from->instance);
 	l.section = CONFIG_SECTIONS;
 	ini_parse_stream(read_line, &l, on_pair, &l);
 	end_section(&l);

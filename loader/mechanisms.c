@@ -101,7 +101,7 @@ static void list_server(struct rows *r, const struct teredo_server_config *serve
 
 static void list_sixbed4(struct rows *r, const struct sixbed4_config *bed, const char *name)
 {
-	const struct prefix6 prefix = { .addr.s6_addr32 = { (__u32)bed->prefix, (__u32)(bed->prefix >> 32) },
+	const struct prefix6 prefix = { .addr.s6_addr32 = { WIRE32(bed->prefix), WIRE32(bed->prefix >> 32) },
 					.len = 64 };
 	struct json_object *row;
 
