@@ -112,10 +112,7 @@ static void sixbed4_lines(struct lines *l, __u8 format, const struct in6_addr *a
 
 static void site_line(struct lines *l, const struct prefix6 *site)
 {
-	struct text t = text_in6(&site->addr);
-
-	snprintf(t.s + strlen(t.s), 8, "/%u", site->len);
-	line(l, "site", t.s);
+	line(l, "site", text_prefix(site).s);
 }
 
 static void sixto4_lines(struct lines *l, const struct in6_addr *a)

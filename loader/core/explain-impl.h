@@ -4,17 +4,12 @@
 #define NAVALISD_EXPLAIN_IMPL_H
 
 #include "core/explain.h"
+#include "navalis/text.h"
 
 /* ---- explain-lines.c --------------------------------------------------------------------------
  */
 
-struct text {
-	char s[INET6_ADDRSTRLEN + 8];
-};
-
-struct text text4(__be32 a);
 struct text text_at(struct endpoint4 e); /* with its port unless that is 0 */
-struct text text_prefix(const volatile struct prefix6 *p);
 struct text text_s(__u64 ms);
 
 void explain_put(struct explained *e, enum explain_about about, enum reason reason,

@@ -135,7 +135,7 @@ static void sites(const struct explain_world *w, __be32 a, struct explained *e)
 				  cfg->sixrd, cfg->n_sixrd, &cfg->sixto4, &cfg->sixin4, local,
 				  &e->peer, &d);
 		if (r != R_NONE)
-			explain_put(e, EXPLAIN_FROM, r, "protocol 41 to %s", text4(local).s);
+			explain_put(e, EXPLAIN_FROM, r, "protocol 41 to %s", text_in4(local).s);
 	}
 }
 

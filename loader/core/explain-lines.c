@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What is explained, a line each; and what is asked of either end of any mechanism. */
-#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -8,41 +7,9 @@
 #include "navalis/policy.h"
 #include "navalis/refuse4.h"
 
-struct text text4(__be32 a)
-{
-	struct text t;
-
-	inet_ntop(AF_INET, &a, t.s, sizeof(t.s));
-	return t;
-}
-
 struct text text_at(struct endpoint4 e)
 {
-	struct text t = text4(e.addr);
-
-	if (e.port)
-		snprintf(t.s + strlen(t.s), 8, ":%u", HOST16(e.port));
-	return t;
-}
-
-static struct text text6(const struct in6_addr *a)
-{
-	struct text t;
-
-	inet_ntop(AF_INET6, a, t.s, sizeof(t.s));
-	return t;
-}
-
-struct text text_prefix(const volatile struct prefix6 *p)
-{
-	struct in6_addr a;
-	struct text t;
-
-	for (int i = 0; i < 4; i++)
-		a.s6_addr32[i] = p->addr.s6_addr32[i];
-	t = text6(&a);
-	snprintf(t.s + strlen(t.s), 5, "/%u", p->len);
-	return t;
+	return e.port ? text_endpoint(e) : text_in4(e.addr);
 }
 
 struct text text_s(__u64 ms)
@@ -75,12 +42,12 @@ void explain_refused(const struct explain_world *w, __be32 a, struct explained *
 
 	if (own_has4(own_of(w), a))
 		fact(e, "%s is this host's own, or a broadcast address of its networks",
-		     text4(a).s);
+		     text_in4(a).s);
 	else if (addr4_set_has(&w->cfg->refused, a))
-		fact(e, "%s is refused: %s", text4(a).s,
+		fact(e, "%s is refused: %s", text_in4(a).s,
 		     block ? block : "«refuse» of the configuration");
 	else if (block)
-		fact(e, "%s is %s, which this configuration does not refuse", text4(a).s, block);
+		fact(e, "%s is %s, which this configuration does not refuse", text_in4(a).s, block);
 }
 
 void explain_to(struct explained *e, enum reason r, const char *how)

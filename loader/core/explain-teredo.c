@@ -44,7 +44,7 @@ static void teredo_punch(const struct explain_world *w, const struct in6_addr *a
 			 struct explained *e)
 {
 	const struct explain_client *c = &w->client;
-	const struct text server = text4(teredo_server(a));
+	const struct text server = text_in4(teredo_server(a));
 
 	if (cone_believed(&w->cone, a))
 		explain_put(e, EXPLAIN_TO, R_ENCAP,
@@ -78,7 +78,7 @@ void explain_teredo(const struct explain_world *w, const struct in6_addr *a, str
 	const enum reason client = policy_client(cfg, own_of(w), a);
 	enum reason r;
 
-	fact(e, "Teredo client: server %s, mapped to %s", text4(server).s,
+	fact(e, "Teredo client: server %s, mapped to %s", text_in4(server).s,
 	     text_at(teredo_mapped(a)).s);
 	explain_refused(w, server, e);
 	explain_refused(w, teredo_mapped(a).addr, e);
@@ -109,6 +109,6 @@ void explain_teredo(const struct explain_world *w, const struct in6_addr *a, str
 	else
 		explain_put(e, EXPLAIN_FROM, R_UNPROVEN_IN,
 			    "from %s is kept, and the client challenged by a bubble through "
-			    "%s:3544", text_at(e->at).s, text4(server).s);
+			    "%s:3544", text_at(e->at).s, text_in4(server).s);
 	explain_put(e, EXPLAIN_FROM, R_SRC_MISMATCH, "from anywhere but %s", text_at(e->at).s);
 }

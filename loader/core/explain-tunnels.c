@@ -25,7 +25,7 @@ void explain_sixbed4(const struct explain_world *w, const struct sixbed4_config 
 	} else {
 		e->at = sixbed4_unpack(bed->format, sixbed4_low(a));
 		fact(e, "6bed4 peer at %s; its router is %s:%u", text_at(e->at).s,
-		     text4(bed->service.addr).s, HOST16(bed->service.port));
+		     text_in4(bed->service.addr).s, HOST16(bed->service.port));
 		explain_refused(w, e->at.addr, e);
 	}
 	h.saddr = e->peer;
@@ -87,13 +87,13 @@ void explain_sixto4(const struct explain_world *w, const struct in6_addr *a, str
 	struct outer4 to;
 
 	e->at.addr = addr6_sixto4_v4(a);
-	fact(e, "6to4 site at %s; its relay here is %s%s", text4(e->at.addr).s, text4(to4->local).s,
+	fact(e, "6to4 site at %s; its relay here is %s%s", text_in4(e->at.addr).s, text_in4(to4->local).s,
 	     to4->return_only ? ", which only sends, for this host or its site" : "");
 	proto41_lines(w, a, TUNNEL_SIXTO4, sixto4_out(w->cfg, to4, own_of(w), &e->peer, a, &to),
 		      to4->local, &to4->link, e);
 	if (!to4->return_only)
 		explain_put(e, EXPLAIN_FROM, R_SRC_MISMATCH, "from anywhere but %s",
-			    text4(e->at.addr).s);
+			    text_in4(e->at.addr).s);
 }
 
 void explain_sixrd(const struct explain_world *w, __u32 id, const struct in6_addr *a,
@@ -105,11 +105,11 @@ void explain_sixrd(const struct explain_world *w, __u32 id, const struct in6_add
 
 	e->at.addr = sixrd_v4(d, a);
 	site = sixrd_delegated(d, e->at.addr);
-	fact(e, "6rd customer at %s with %s; its border relay is %s", text4(e->at.addr).s,
-	     text_prefix(&site).s, text4(d->br).s);
+	fact(e, "6rd customer at %s with %s; its border relay is %s", text_in4(e->at.addr).s,
+	     text_prefix(&site).s, text_in4(d->br).s);
 	proto41_lines(w, a, TUNNEL_SIXRD, sixrd_out(w->cfg, d, own_of(w), &e->peer, a, &to), d->br,
 		      &d->link, e);
-	explain_put(e, EXPLAIN_FROM, R_SRC_MISMATCH, "from anywhere but %s", text4(e->at.addr).s);
+	explain_put(e, EXPLAIN_FROM, R_SRC_MISMATCH, "from anywhere but %s", text_in4(e->at.addr).s);
 }
 
 void explain_sixin4(const struct explain_world *w, const struct sixin4_tunnel *t,
@@ -118,8 +118,8 @@ void explain_sixin4(const struct explain_world *w, const struct sixin4_tunnel *t
 	struct outer4 to;
 
 	e->at.addr = t->remote;
-	fact(e, "behind the configured tunnel %s - %s (6in4)", text4(t->local).s,
-	     text4(t->remote).s);
+	fact(e, "behind the configured tunnel %s - %s (6in4)", text_in4(t->local).s,
+	     text_in4(t->remote).s);
 	proto41_lines(w, a, TUNNEL_SIXIN4, sixin4_out(w->cfg, t, own_of(w), &e->peer, a, &to),
 		      t->local, &t->link, e);
 	explain_put(e, EXPLAIN_FROM, R_NO_TUNNEL, "from an address that has no tunnel");

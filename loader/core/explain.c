@@ -81,7 +81,7 @@ static void explain_native(const struct explain_world *w, const struct in6_addr 
 	for (__u32 i = 0; i < SIXBED4_LISTENERS; i++) {
 		if (!cfg->sixbed4[i].service.addr)
 			continue;
-		snprintf(name, sizeof(name), "6bed4 (%s:%u)", text4(cfg->sixbed4[i].service.addr).s,
+		snprintf(name, sizeof(name), "6bed4 (%s:%u)", text_in4(cfg->sixbed4[i].service.addr).s,
 			 HOST16(cfg->sixbed4[i].service.port));
 		native_lines(w, TUNNEL_SIXBED4, i, name, a, e);
 	}
