@@ -34,6 +34,7 @@ MAP(ports, ARRAY, 0, NAV_NICS, __u32, struct nav_port);
 MAP(vlans, HASH, BPF_F_NO_PREALLOC, NAV_VLANS, struct nav_tags, struct nav_port);
 MAP(tagged, HASH, BPF_F_NO_PREALLOC, NAV_VLANS, __u32, struct nav_tags);
 MAP(routes, ARRAY, BPF_F_MMAPABLE, REGION_FAMILIES, __u32, struct nav_routes);
+MAP(nics, DEVMAP, 0, NAV_NICS, __u32, __u32);
 MAP(counters, PERCPU_ARRAY, 0, NAV_NICS, __u32, struct nav_counts);
 MAP(daemon, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct nav_daemon);
 

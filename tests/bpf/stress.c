@@ -404,6 +404,7 @@ static void load(void)
 		const __u64 mac = 0x020202020202;
 		const struct nav_port port = { { mac, mac, mac, mac }, slot ? nic6 : nic4, 0 };
 
+		bpf_map__update_elem(skel->maps.nics, &slot, sizeof(slot), &cfg->nic[slot], sizeof(cfg->nic[slot]), 0);
 		bpf_map__update_elem(skel->maps.ports, &slot, sizeof(slot), &port, sizeof(port), 0);
 	}
 }
