@@ -24,9 +24,10 @@ const volatile struct nav_config cfg = {};
 		__type(value, value_type);                                                         \
 	} name SEC(".maps")
 
-/* Pinned. The sizes of clients and remapped are the loader's. */
+/* Pinned. The sizes of clients, identities and remapped are the loader's. */
 MAP(meta, ARRAY, 0, 1, __u32, struct nav_meta);
 MAP(clients, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct bucket);
+MAP(identities, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct client);
 MAP(remapped, HASH, BPF_F_NO_PREALLOC, 1, struct in6_addr, struct remapped);
 MAP(cookies, ARRAY, 0, 1, __u32, struct cookie_keys);
 MAP(own, ARRAY, 0, 1, __u32, struct nav_own);

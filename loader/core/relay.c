@@ -67,14 +67,15 @@ static void hold_remapped(void *relay, const struct remapped *m)
 
 static void hold_table(struct relay *r)
 {
-	for (__u32 i = 0; i < r->table->buckets; i++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++) {
-			const struct client *c = &r->table->bucket[i].client[k];
-			struct in6_addr a = teredo_addr_of(c->id, c->server);
+	for (__u64 slot = 0; slot < (__u64)r->table->buckets * BUCKET_CLIENTS; slot++) {
+		const struct client *c = table_at(r->table, slot);
 
-			if (c->id)
-				caps_hold(r, teredo_mapped(&a).addr, true);
+		if (c) {
+			const struct in6_addr a = teredo_addr_of(c->id, c->server);
+
+			caps_hold(r, teredo_mapped(&a).addr, true);
 		}
+	}
 }
 
 int relay_new(const struct nav_config *policy, const struct host *host, struct table *table,
@@ -163,7 +164,7 @@ static bool find_proven(struct relay *r, const struct in6_addr *addr, __u32 now,
 {
 	p->entry = table_find(r->table, teredo_id(addr), teredo_server(addr));
 	p->at = teredo_mapped(addr);
-	if (p->entry && stamp_young(p->entry->stamp, now, r->policy->life))
+	if (p->entry && stamp_young(table_seen(r->table, p->entry), now, r->policy->life))
 		return true;
 	if (!remaps_find(&r->remaps, addr, &p->remap))
 		return false;
@@ -175,7 +176,7 @@ static bool find_proven(struct relay *r, const struct in6_addr *addr, __u32 now,
 static void stamp_proven(struct relay *r, const struct in6_addr *addr, struct proven *p, __u32 now)
 {
 	if (p->entry)
-		table_stamp(p->entry, now);
+		table_stamp(r->table, p->entry, now);
 	else
 		remaps_stamp(&r->remaps, addr, &p->remap, now);
 }
@@ -183,12 +184,12 @@ static void stamp_proven(struct relay *r, const struct in6_addr *addr, struct pr
 /* As XDP does it: sent to after a long silence, the client is to prove itself again. */
 static void mark_sent(struct relay *r, const struct in6_addr *addr, struct proven *p, __u32 now)
 {
-	__u32 stamp = p->entry ? p->entry->stamp : p->remap.stamp;
+	const __u64 stamp = p->entry ? table_seen(r->table, p->entry) : p->remap.stamp;
 
 	if ((stamp & STAMP_SENT) || stamp_age(stamp, now) < (__s32)r->policy->reproof)
 		return;
 	if (p->entry) {
-		table_mark_sent(p->entry, true);
+		table_mark_sent(r->table, p->entry, true);
 	} else {
 		struct remap_note *note = remaps_note(&r->remaps, addr);
 
@@ -388,7 +389,7 @@ static struct place place_of(struct relay *r, const struct in6_addr *client, __u
 	struct remap_note *note = remaps_note(&r->remaps, client);
 
 	p.remapped = note && remaps_find(&r->remaps, client, &p.remap);
-	p.proof = p.entry ? *table_proof(r->table, p.entry) : p.remapped ? note->proof : proof_new(ms);
+	p.proof = p.entry ? *table_proof(p.entry) : p.remapped ? note->proof : proof_new(ms);
 	proof_given(&p.proof, ms);
 	return p;
 }
@@ -432,7 +433,7 @@ static enum reason put_into_table(struct relay *r, const struct in6_addr *client
 
 	if (err == -ENOSPC)
 		return R_TABLE_FULL;
-	*table_proof(r->table, c) = was->proof;
+	*table_proof(c) = was->proof;
 	if (was->remapped)
 		remaps_remove(&r->remaps, client);
 	return R_PROVEN;
@@ -649,7 +650,7 @@ void relay_icmp4(struct relay *r, struct endpoint4 to, const void *quote, size_t
 	out->reason = R_ICMP4_MATCHED;
 	note = p.entry ? NULL : remaps_note(&r->remaps, &ip6.daddr);
 	if (p.entry)
-		ask(r, &ip6.daddr, p.at, table_proof(r->table, p.entry), PAUSE_ICMP, now, out);
+		ask(r, &ip6.daddr, p.at, table_proof(p.entry), PAUSE_ICMP, now, out);
 	else if (note)
 		ask(r, &ip6.daddr, p.at, &note->proof, PAUSE_ICMP, now, out);
 }
@@ -689,7 +690,7 @@ static __u32 mix_of(const struct in6_addr *client)
  * after a long silence. True: out says so, and *gone whether it is to be removed.
  */
 static bool look_after(struct relay *r, const struct in6_addr *client, struct endpoint4 at,
-		       __u32 stamp, bool sent, struct proof *proof, struct relay_time now,
+		       __u64 stamp, bool sent, struct proof *proof, struct relay_time now,
 		       struct relay_out *out, bool *gone)
 {
 	enum proof_due due = proof_due(proof, mix_of(client), now.ms);
@@ -710,25 +711,26 @@ static bool look_after(struct relay *r, const struct in6_addr *client, struct en
 	return due == PROOF_IS_DUE && ask(r, client, at, proof, PAUSE_DUE, now, out);
 }
 
-static bool sweep_bucket(struct relay *r, struct bucket *b, struct relay_time now,
+static bool sweep_bucket(struct relay *r, __u32 bucket, struct relay_time now,
 			 struct relay_out *out)
 {
-	for (struct client *c = b->client; c < b->client + BUCKET_CLIENTS; c++) {
+	for (__u32 k = 0; k < BUCKET_CLIENTS; k++) {
+		struct client *c = table_at(r->table, (__u64)bucket * BUCKET_CLIENTS + k);
 		struct in6_addr addr;
 		bool gone;
 		__u32 seen;
 
-		if (!c->id)
+		if (!c)
 			continue;
 		addr = teredo_addr_of(c->id, c->server);
-		seen = __atomic_load_n(&c->stamp, __ATOMIC_RELAXED);
+		seen = table_seen(r->table, c);
 		if (!look_after(r, &addr, teredo_mapped(&addr), seen, seen & STAMP_SENT,
-				table_proof(r->table, c), now, out, &gone))
+				table_proof(c), now, out, &gone))
 			continue;
 		if (gone)
 			drop_client(r, c);
 		else if (seen & STAMP_SENT)
-			table_mark_sent(c, false);
+			table_mark_sent(r->table, c, false);
 		return true;
 	}
 	return false;
@@ -780,11 +782,11 @@ bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
 		return true;
 	for (int i = 0; r->sweep_left && i < BUCKETS_A_STEP; i++) {
 		/* the same bucket again after a hit: it may hold another */
-		if (sweep_bucket(r, &r->table->bucket[r->sweep], now, out))
+		if (sweep_bucket(r, r->sweep, now, out))
 			return true;
 		/* not while a walk is under way, which would meet one twice that is moved ahead of it */
 		if (!r->table->leaves && r->sweep % SETTLED_ONE_OF == r->turn)
-			table_settle(r->table, &r->table->bucket[r->sweep]);
+			table_settle(r->table, r->sweep);
 		if (++r->sweep == r->table->buckets) {
 			r->sweep = 0;
 			r->turn = (r->turn + 1) % SETTLED_ONE_OF;
@@ -821,7 +823,7 @@ static bool walk_client(struct relay *r, struct relay_walk *w, struct client *c)
 {
 	struct in6_addr addr = teredo_addr_of(c->id, c->server);
 
-	if (!c->id || !w->match(w->data, &addr, teredo_mapped(&addr)))
+	if (!w->match(w->data, &addr, teredo_mapped(&addr)))
 		return false;
 	w->n++;
 	if (!w->dry_run)
@@ -873,8 +875,12 @@ bool relay_walk(struct relay *r, struct relay_walk *w, __u32 steps)
 		return true;
 	}
 	for (; steps && w->bucket < t->buckets; steps--, w->bucket++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++)
-			walk_client(r, w, &t->bucket[w->bucket].client[k]);
+		for (__u32 k = 0; k < BUCKET_CLIENTS; k++) {
+			struct client *c = table_at(t, (__u64)w->bucket * BUCKET_CLIENTS + k);
+
+			if (c)
+				walk_client(r, w, c);
+		}
 	while (steps--)
 		if (!walk_remapped(r, w)) {
 			t->leaves = NULL;
