@@ -71,7 +71,7 @@ static __always_inline bool parse_ethernet(struct cur *c, struct frame *f, __be1
 /* Where a packet leaves: decided before the first byte of it is written. */
 struct way {
 	const struct nexthop *hop; /* NULL: nowhere */
-	__u32 out;                 /* the NIC */
+	__u32 out;                 /* slot of the NIC */
 	__u32 l2;                  /* length of the new Ethernet header */
 	struct nav_tag tag[2];
 };
@@ -81,14 +81,13 @@ static __always_inline bool way_of(struct way *w, const struct nexthop *hop)
 	const struct nav_tags *tags;
 
 	w->hop = hop;
-	w->out = hop->ifindex;
+	w->out = hop->slot;
 	w->l2 = ETH_HLEN;
 	if (!hop->n_tags)
 		return true;
 	tags = bpf_map_lookup_elem(&tagged, &hop->ifindex);
 	if (!tags)
 		return false;
-	w->out = tags->nic;
 	w->l2 += hop->n_tags > 1 ? 8 : 4;
 	w->tag[0] = tags->tag[0];
 	w->tag[1] = tags->tag[1];

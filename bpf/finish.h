@@ -29,7 +29,8 @@ static __always_inline int finish(const struct frame *f, enum reason reason)
 	switch (verdict[r].action) {
 	case ACTION_FORWARD:
 		count(f, NAV_COUNT_OF(r));
-		return f->out ? (int)bpf_redirect(f->out, 0) : XDP_TX;
+		/* by slot: from an ifindex the kernel searches the device, in a call of its own */
+		return f->out == BACK ? XDP_TX : (int)bpf_redirect_map(&nics, f->out, 0);
 	case ACTION_PASS:
 		class = verdict[r].meter;
 		if (class != METER_NONE && class < METER_MAX && !slowpath_takes(class)) {

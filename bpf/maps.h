@@ -24,9 +24,10 @@ const volatile struct nav_config cfg = {};
 		__type(value, value_type);                                                         \
 	} name SEC(".maps")
 
-/* Pinned. The sizes of clients and remapped are the loader's. */
+/* Pinned. The sizes of clients, identities and remapped are the loader's. */
 MAP(meta, ARRAY, 0, 1, __u32, struct nav_meta);
 MAP(clients, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct bucket);
+MAP(identities, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct client);
 MAP(remapped, HASH, BPF_F_NO_PREALLOC, 1, struct in6_addr, struct remapped);
 MAP(cookies, ARRAY, 0, 1, __u32, struct cookie_keys);
 MAP(own, ARRAY, 0, 1, __u32, struct nav_own);
@@ -34,6 +35,7 @@ MAP(ports, ARRAY, 0, NAV_NICS, __u32, struct nav_port);
 MAP(vlans, HASH, BPF_F_NO_PREALLOC, NAV_VLANS, struct nav_tags, struct nav_port);
 MAP(tagged, HASH, BPF_F_NO_PREALLOC, NAV_VLANS, __u32, struct nav_tags);
 MAP(routes, ARRAY, BPF_F_MMAPABLE, REGION_FAMILIES, __u32, struct nav_routes);
+MAP(nics, DEVMAP, 0, NAV_NICS, __u32, __u32);
 MAP(counters, PERCPU_ARRAY, 0, NAV_NICS, __u32, struct nav_counts);
 MAP(daemon, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct nav_daemon);
 

@@ -21,7 +21,8 @@ struct nexthop {
 	__u32 ifindex; /* a NIC's, or a VLAN interface's; 0: nothing here */
 	__u32 made;    /* coarse units */
 	__u16 mtu;
-	__u16 n_tags;  /* found in the map tagged, by ifindex: not to make this entry larger */
+	__u8 n_tags;   /* found in the map tagged, by ifindex: not to make this entry larger */
+	__u8 slot;     /* of the NIC */
 	__u32 macs[3]; /* as an Ethernet header begins: destination, source */
 };
 
@@ -55,13 +56,13 @@ static __always_inline bool nexthop_fresh(const struct nexthop *h, __u64 units)
 	return h->ifindex && (__u32)units - h->made < cfg.nexthop_life;
 }
 
-/* Frames that are redirected to any other device may vanish without a word. */
-static __always_inline bool is_our_nic(__u32 ifindex)
+/* Frames that are redirected to any other device may vanish without a word. NAV_NICS: none of ours. */
+static __always_inline __u32 nic_slot(__u32 ifindex)
 {
 	for (__u32 i = 0; i < NAV_NICS && i < cfg.n_nics; i++)
 		if (cfg.nic[i] == ifindex)
-			return true;
-	return false;
+			return i;
+	return NAV_NICS;
 }
 
 /*
@@ -73,18 +74,20 @@ static __always_inline bool nexthop_ask(const struct frame *f, struct bpf_fib_lo
 					struct nexthop *h)
 {
 	const struct nav_tags *tags;
-	__u32 out;
+	__u32 out, slot;
 
 	q->ifindex = f->in;
 	if (bpf_fib_lookup(f->ctx, q, sizeof(*q), 0) != BPF_FIB_LKUP_RET_SUCCESS)
 		return false;
 	out = q->ifindex;
 	tags = bpf_map_lookup_elem(&tagged, &out);
-	if (!is_our_nic(tags ? tags->nic : out))
+	slot = nic_slot(tags ? tags->nic : out);
+	if (slot == NAV_NICS)
 		return false;
 	h->ifindex = out;
 	h->made = (__u32)f->units;
 	h->mtu = q->mtu_result;
+	h->slot = (__u8)slot;
 	h->n_tags = tags ? (tags->tag[1].proto ? 2 : 1) : 0;
 	__builtin_memcpy(h->macs, q->dmac, ETH_ALEN);
 	__builtin_memcpy((__u8 *)h->macs + ETH_ALEN, q->smac, ETH_ALEN);

@@ -21,8 +21,10 @@ struct frame {
 	__u32 slot;  /* of the NIC it came from */
 	__u32 l2;    /* length of its Ethernet header with all tags */
 	__u32 in;    /* ifindex it came in by: the NIC, or a VLAN interface above it */
-	__u32 out;   /* ifindex of the NIC to send it from, when the verdict is to forward; 0: the same */
+	__u32 out;   /* slot of the NIC to send it from, when the verdict is to forward; BACK: as XDP_TX does */
 };
+
+#define BACK NAV_NICS
 
 /* As far as headers are looked at: two tags, IPv4, UDP, IPv6, and what says of what type it goes on. */
 #define HEADERS 102

@@ -50,7 +50,7 @@ struct tunnel_packet {
 	__u64 nonce;              /* and the other indications of the Teredo server */
 	__u8 auth, origin;
 	struct nexthop hop;
-	__u32 out;                /* the NIC */
+	__u32 out;                /* slot of the NIC */
 };
 
 /* One that is being made: too large for the stack. */

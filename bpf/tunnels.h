@@ -159,8 +159,7 @@ static __always_inline enum reason tunnels(struct frame *f, int (*judge)(struct 
 		r = tunnels_ask(f->ctx, t);
 	if (r == R_NONE)
 		r = tunnels_send(f->ctx, t->onward);
-	/* 0: back by the NIC that it came from */
-	f->out = t->out == f->ctx->ingress_ifindex ? 0 : t->out;
+	f->out = t->out == f->slot ? BACK : t->out;
 	return r;
 }
 

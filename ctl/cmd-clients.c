@@ -186,21 +186,22 @@ static void walk_remapped(struct listing *l)
 	while (left-- && !bpf_map_get_next_key(l->maps->remapped, from, &key)) {
 		from = &key;
 		if (!bpf_map_lookup_elem(l->maps->remapped, &key, &r) &&
-		    !take(l, &key, r.endpoint, r.stamp, true))
+		    !take(l, &key, r.endpoint, (__u32)r.stamp, true))
 			return;
 	}
 }
 
 /* A slot as table.h wants it read. False: it is empty, or was given to another client meanwhile. */
-static bool read_slot(const struct client *slot, struct in6_addr *addr, __u32 *stamp)
+static bool read_slot(const struct maps *m, __u32 bucket, __u32 k, struct in6_addr *addr, __u32 *stamp)
 {
-	__u64 id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
-	__be32 server = WIRE32(__atomic_load_n((NAV_FORCE const __u32 *)&slot->server, __ATOMIC_RELAXED));
+	const __u64 word = __atomic_load_n(&m->clients[bucket].word[k], __ATOMIC_ACQUIRE);
+	const volatile struct client *c = &m->identities[(__u64)bucket * BUCKET_CLIENTS + k];
+	const __u64 id = word ? c->id : 0;
+	const __be32 server = word ? c->server : 0;
 
-	*stamp = __atomic_load_n(&slot->stamp, __ATOMIC_RELAXED);
+	*stamp = (__u32)(word & STAMP_MASK);
 	*addr = teredo_addr_of(id, server);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return id && client_is(slot, id, server);
+	return word && word_is(word, table_mark(&m->meta.seed, table_hash(&m->meta.seed, id, server)));
 }
 
 static void walk(struct listing *l)
@@ -209,8 +210,8 @@ static void walk(struct listing *l)
 	__u32 stamp;
 
 	for (__u32 i = 0; i < l->maps->meta.buckets; i++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++)
-			if (read_slot(&l->maps->clients[i].client[k], &addr, &stamp) &&
+		for (__u32 k = 0; k < BUCKET_CLIENTS; k++)
+			if (read_slot(l->maps, i, k, &addr, &stamp) &&
 			    !take(l, &addr, teredo_mapped(&addr), stamp, false))
 				return;
 	walk_remapped(l);
@@ -224,10 +225,10 @@ static bool take_from_table(struct listing *l)
 	__u32 stamp;
 
 	for (int which = 0; which < TABLE_PLACES; which++) {
-		const struct bucket *b = &l->maps->clients[table_place(hash, which, l->maps->meta.buckets)];
+		const __u32 n = table_place(hash, which, l->maps->meta.buckets);
 
-		for (int k = 0; k < BUCKET_CLIENTS; k++)
-			if (read_slot(&b->client[k], &addr, &stamp) && in6_equal(&addr, &l->client)) {
+		for (__u32 k = 0; k < BUCKET_CLIENTS; k++)
+			if (read_slot(l->maps, n, k, &addr, &stamp) && in6_equal(&addr, &l->client)) {
 				take(l, &addr, teredo_mapped(&addr), stamp, false);
 				return true;
 			}
@@ -257,7 +258,7 @@ static void look_up(struct listing *l)
 			break;
 	}
 	if (!bpf_map_lookup_elem(l->maps->remapped, &l->client, &r))
-		take(l, &l->client, r.endpoint, r.stamp, true);
+		take(l, &l->client, r.endpoint, (__u32)r.stamp, true);
 }
 
 static void show_sorted(struct listing *l)

@@ -67,11 +67,11 @@ static struct states count_states(const struct maps *m)
 
 	for (__u32 i = 0; i < m->meta.buckets; i++)
 		for (int k = 0; k < BUCKET_CLIENTS; k++) {
-			const struct client *e = &m->clients[i].client[k];
+			const __u64 word = m->clients[i].word[k];
 
-			if (!e->id)
+			if (!word)
 				continue;
-			if (stamp_young(e->stamp, now, m->daemon.life))
+			if (stamp_young(word, now, m->daemon.life))
 				s.live++;
 			else
 				s.aged++;

@@ -50,7 +50,8 @@ const char *nearest(const char *word, const char *const *list);
 struct maps {
 	struct nav_meta meta;
 	struct nav_daemon daemon; /* a copy */
-	const struct bucket *clients; /* mapped */
+	const struct bucket *clients;    /* mapped */
+	const struct client *identities; /* mapped */
 	const struct nav_daemon *page; /* mapped: what changes while we look */
 	int remapped, counters, cpus;
 	__u64 now_ns;

@@ -76,6 +76,11 @@ static size_t clients_size(const struct maps *m)
 	return (size_t)m->meta.buckets * sizeof(struct bucket);
 }
 
+static size_t identities_size(const struct maps *m)
+{
+	return (size_t)m->meta.buckets * BUCKET_CLIENTS * sizeof(struct client);
+}
+
 /* NULL if it cannot be mapped; the map is closed. */
 static const void *map_shared(int fd, size_t size)
 {
@@ -90,7 +95,7 @@ int maps_open(const struct ctl *c, struct maps *m)
 {
 	bool whole = false;
 	struct timespec t;
-	int fd, page, err;
+	int fd, identities, page, err;
 
 	*m = (struct maps){ .remapped = -1, .counters = -1, .cpus = libbpf_num_possible_cpus() };
 	err = maps_meta(c, &m->meta);
@@ -105,13 +110,15 @@ int maps_open(const struct ctl *c, struct maps *m)
 				"no instance %s on this host: ls " NAV_BPFFS " shows which there are",
 				c->instance);
 	fd = open_map(c, "clients");
+	identities = open_map(c, "identities");
 	page = open_map(c, "daemon");
 	m->counters = open_map(c, "counters");
 	m->remapped = open_map(c, "remapped");
 	err = read_one(c, "daemon", &m->daemon, sizeof(m->daemon), &whole);
 	m->clients = map_shared(fd, clients_size(m));
+	m->identities = map_shared(identities, identities_size(m));
 	m->page = map_shared(page, sizeof(*m->page));
-	if (err || !whole || !m->clients || !m->page || m->counters < 0 || m->remapped < 0) {
+	if (err || !whole || !m->clients || !m->identities || !m->page || m->counters < 0 || m->remapped < 0) {
 		maps_close(m);
 		return ctl_fail(c, EXIT_FAILED, "maps of instance %s are missing or unreadable", c->instance);
 	}
@@ -125,6 +132,8 @@ void maps_close(struct maps *m)
 {
 	if (m->clients)
 		munmap((void *)m->clients, clients_size(m));
+	if (m->identities)
+		munmap((void *)m->identities, identities_size(m));
 	if (m->page)
 		munmap((void *)m->page, sizeof(*m->page));
 	if (m->counters >= 0)

@@ -298,13 +298,12 @@ static int new_relay(struct daemon *d, struct error *e)
 
 	if (getrandom(&seed, sizeof(seed), 0) < 0)
 		return error_set(e, -errno, "no random numbers: %s", strerror(errno));
-	err = table_init(&d->table, datapath_buckets(d->datapath), d->meta->buckets, &d->meta->seed,
-			 c->max_clients, now_ns() / 1000000);
+	table_init(&d->table, datapath_buckets(d->datapath), datapath_identities(d->datapath),
+		   d->meta->buckets, &d->meta->seed, c->max_clients, now_ns() / 1000000);
 	d->page->moving &= ~1U; /* odd, if an earlier daemon ended in the middle of a move */
 	d->table.moving = &d->page->moving;
-	if (!err)
-		err = relay_new(&d->policy, &d->host, &d->table, &d->cookies, &remap, &settings, seed,
-				now_of(d), &d->relay);
+	err = relay_new(&d->policy, &d->host, &d->table, &d->cookies, &remap, &settings, seed,
+			now_of(d), &d->relay);
 	if (!err)
 		err = transit_new(&d->policy, &d->host, seed, &d->transit);
 	if (err)
@@ -493,7 +492,6 @@ struct daemon *daemon_free(struct daemon *d)
 	relay_free(d->relay);
 	transit_free(d->transit);
 	tunnels_release(&d->made);
-	table_release(&d->table);
 	free(d->host.local6);
 	socket4_free(d->udp);
 	sockets_close(d);

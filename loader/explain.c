@@ -57,16 +57,16 @@ static struct explain_client client_of(struct daemon *d, const struct in6_addr *
 	bool young = false;
 
 	if (entry) {
-		proof = table_proof(&d->table, entry);
+		proof = table_proof(entry);
 		c.known = c.has_proof = true;
-		c.stamp = entry->stamp;
+		c.stamp = table_seen(&d->table, entry);
 		c.proof_ms = (__u64)(__u16)(proof_time(now.ms) - proof->given) * PROOF_MS;
 		young = stamp_young(c.stamp, stamp_of(now.units), d->policy.life);
 	}
 	if (!young && map.find(map.data, a, &m)) {
 		c.known = c.remapped = true;
 		c.has_proof = false;
-		c.stamp = m.stamp;
+		c.stamp = (__u32)m.stamp;
 		c.at = m.endpoint;
 	}
 	if (!c.known)

@@ -17,7 +17,7 @@
 #include "teredo.h"
 #include "tunnels.h"
 
-#define NAV_ABI 6
+#define NAV_ABI 7
 #define NAV_MAGIC 0x6e617661 /* «nava» */
 
 /* Where an instance is, by its name. The folder of pins is 0700. */
@@ -35,6 +35,7 @@
 #define NAV_PINNED(P)                                                                              \
 	P(META, meta)         /* struct nav_meta, one value: made with the folder, read only */    \
 	P(CLIENTS, clients)   /* struct bucket, mmapable array: by navalisd, stamped by XDP */     \
+	P(IDENTITIES, identities) /* struct client, the same, for each word: by navalisd */        \
 	P(REMAPPED, remapped) /* struct remapped, hash: clients behind symmetric NATs */           \
 	P(COOKIES, cookies)   /* struct cookie_keys, one value: teredo.h; by navalisd */           \
 	P(OWN, own)           /* struct nav_own, one value: this host's addresses; by navalisd */  \
@@ -97,7 +98,7 @@ struct nav_meta {
 /* Where a client behind a symmetric NAT really is; the stamp is as in table.h. */
 struct remapped {
 	struct endpoint4 endpoint;
-	__u32 stamp;
+	__u64 stamp;
 };
 
 /*

@@ -44,7 +44,7 @@ static __u32 mix_of(const struct in6_addr *client)
  * after a long silence. True: out says so, and *gone whether it is to be removed.
  */
 static bool look_after(struct relay *r, const struct in6_addr *client, struct endpoint4 at,
-		       __u32 stamp, bool sent, struct proof *proof, struct relay_time now,
+		       __u64 stamp, bool sent, struct proof *proof, struct relay_time now,
 		       struct relay_out *out, bool *gone)
 {
 	enum proof_due due = proof_due(proof, mix_of(client), now.ms);
@@ -65,25 +65,26 @@ static bool look_after(struct relay *r, const struct in6_addr *client, struct en
 	return due == PROOF_IS_DUE && relay_ask(r, client, at, proof, PAUSE_DUE, now, out);
 }
 
-static bool sweep_bucket(struct relay *r, struct bucket *b, struct relay_time now,
+static bool sweep_bucket(struct relay *r, __u32 bucket, struct relay_time now,
 			 struct relay_out *out)
 {
-	for (struct client *c = b->client; c < b->client + BUCKET_CLIENTS; c++) {
+	for (__u32 k = 0; k < BUCKET_CLIENTS; k++) {
+		struct client *c = table_at(r->table, (__u64)bucket * BUCKET_CLIENTS + k);
 		struct in6_addr addr;
 		bool gone;
 		__u32 seen;
 
-		if (!c->id)
+		if (!c)
 			continue;
 		addr = teredo_addr_of(c->id, c->server);
-		seen = __atomic_load_n(&c->stamp, __ATOMIC_RELAXED);
+		seen = table_seen(r->table, c);
 		if (!look_after(r, &addr, teredo_mapped(&addr), seen, seen & STAMP_SENT,
-				table_proof(r->table, c), now, out, &gone))
+				table_proof(c), now, out, &gone))
 			continue;
 		if (gone)
 			relay_drop_client(r, c);
 		else if (seen & STAMP_SENT)
-			table_mark_sent(c, false);
+			table_mark_sent(r->table, c, false);
 		return true;
 	}
 	return false;
@@ -135,11 +136,11 @@ bool relay_next(struct relay *r, struct relay_time now, struct relay_out *out)
 		return true;
 	for (int i = 0; r->sweep_left && i < BUCKETS_A_STEP; i++) {
 		/* the same bucket again after a hit: it may hold another */
-		if (sweep_bucket(r, &r->table->bucket[r->sweep], now, out))
+		if (sweep_bucket(r, r->sweep, now, out))
 			return true;
 		/* not while a walk is under way, which would meet one twice that is moved ahead of it */
 		if (!r->table->leaves && r->sweep % SETTLED_ONE_OF == r->turn)
-			table_settle(r->table, &r->table->bucket[r->sweep]);
+			table_settle(r->table, r->sweep);
 		if (++r->sweep == r->table->buckets) {
 			r->sweep = 0;
 			r->turn = (r->turn + 1) % SETTLED_ONE_OF;

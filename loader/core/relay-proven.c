@@ -28,21 +28,22 @@ static enum reason caps_allow(struct relay *r, __be32 addr)
 
 void relay_hold_table(struct relay *r)
 {
-	for (__u32 i = 0; i < r->table->buckets; i++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++) {
-			const struct client *c = &r->table->bucket[i].client[k];
-			struct in6_addr a = teredo_addr_of(c->id, c->server);
+	for (__u64 slot = 0; slot < (__u64)r->table->buckets * BUCKET_CLIENTS; slot++) {
+		const struct client *c = table_at(r->table, slot);
 
-			if (c->id)
-				relay_hold(r, teredo_mapped(&a).addr, true);
+		if (c) {
+			const struct in6_addr a = teredo_addr_of(c->id, c->server);
+
+			relay_hold(r, teredo_mapped(&a).addr, true);
 		}
+	}
 }
 
 bool relay_find(struct relay *r, const struct in6_addr *addr, __u32 now, struct proven *p)
 {
 	p->entry = table_find(r->table, teredo_id(addr), teredo_server(addr));
 	p->at = teredo_mapped(addr);
-	if (p->entry && stamp_young(p->entry->stamp, now, r->policy->life))
+	if (p->entry && stamp_young(table_seen(r->table, p->entry), now, r->policy->life))
 		return true;
 	if (!remaps_find(&r->remaps, addr, &p->remap))
 		return false;
@@ -54,19 +55,19 @@ bool relay_find(struct relay *r, const struct in6_addr *addr, __u32 now, struct 
 void relay_stamp(struct relay *r, const struct in6_addr *addr, struct proven *p, __u32 now)
 {
 	if (p->entry)
-		table_stamp(p->entry, now);
+		table_stamp(r->table, p->entry, now);
 	else
 		remaps_stamp(&r->remaps, addr, &p->remap, now);
 }
 
 void relay_mark_sent(struct relay *r, const struct in6_addr *addr, struct proven *p, __u32 now)
 {
-	__u32 stamp = p->entry ? p->entry->stamp : p->remap.stamp;
+	const __u64 stamp = p->entry ? table_seen(r->table, p->entry) : p->remap.stamp;
 
 	if ((stamp & STAMP_SENT) || stamp_age(stamp, now) < (__s32)r->policy->reproof)
 		return;
 	if (p->entry) {
-		table_mark_sent(p->entry, true);
+		table_mark_sent(r->table, p->entry, true);
 	} else {
 		struct remap_note *note = remaps_note(&r->remaps, addr);
 
@@ -108,7 +109,7 @@ static struct place place_of(struct relay *r, const struct in6_addr *client, __u
 	struct remap_note *note = remaps_note(&r->remaps, client);
 
 	p.remapped = note && remaps_find(&r->remaps, client, &p.remap);
-	p.proof = p.entry ? *table_proof(r->table, p.entry) : p.remapped ? note->proof : proof_new(ms);
+	p.proof = p.entry ? *table_proof(p.entry) : p.remapped ? note->proof : proof_new(ms);
 	proof_given(&p.proof, ms);
 	return p;
 }
@@ -152,7 +153,7 @@ static enum reason put_into_table(struct relay *r, const struct in6_addr *client
 
 	if (err == -ENOSPC)
 		return R_TABLE_FULL;
-	*table_proof(r->table, c) = was->proof;
+	*table_proof(c) = was->proof;
 	if (was->remapped)
 		remaps_remove(&r->remaps, client);
 	return R_PROVEN;

@@ -23,7 +23,7 @@ static bool walk_client(struct relay *r, struct relay_walk *w, struct client *c)
 {
 	struct in6_addr addr = teredo_addr_of(c->id, c->server);
 
-	if (!c->id || !w->match(w->data, &addr, teredo_mapped(&addr)))
+	if (!w->match(w->data, &addr, teredo_mapped(&addr)))
 		return false;
 	w->n++;
 	if (!w->dry_run)
@@ -75,8 +75,12 @@ bool relay_walk(struct relay *r, struct relay_walk *w, __u32 steps)
 		return true;
 	}
 	for (; steps && w->bucket < t->buckets; steps--, w->bucket++)
-		for (int k = 0; k < BUCKET_CLIENTS; k++)
-			walk_client(r, w, &t->bucket[w->bucket].client[k]);
+		for (__u32 k = 0; k < BUCKET_CLIENTS; k++) {
+			struct client *c = table_at(t, (__u64)w->bucket * BUCKET_CLIENTS + k);
+
+			if (c)
+				walk_client(r, w, c);
+		}
 	while (steps--)
 		if (!walk_remapped(r, w)) {
 			t->leaves = NULL;

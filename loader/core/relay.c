@@ -272,7 +272,7 @@ void relay_icmp4(struct relay *r, struct endpoint4 to, const void *quote, size_t
 	out->reason = R_ICMP4_MATCHED;
 	note = p.entry ? NULL : remaps_note(&r->remaps, &ip6.daddr);
 	if (p.entry)
-		relay_ask(r, &ip6.daddr, p.at, table_proof(r->table, p.entry), PAUSE_ICMP, now, out);
+		relay_ask(r, &ip6.daddr, p.at, table_proof(p.entry), PAUSE_ICMP, now, out);
 	else if (note)
 		relay_ask(r, &ip6.daddr, p.at, &note->proof, PAUSE_ICMP, now, out);
 }

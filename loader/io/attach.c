@@ -103,6 +103,22 @@ static struct old_link *link_of(struct old_link old[NAV_NICS], __u32 ifindex)
 	return NULL;
 }
 
+/* Where the program sends frames: full before it runs, and before libxdp's dispatcher loads it. */
+static int put_nics(const struct programs *p, struct bpf_map *nics, struct error *e)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_DEVMAP, "nics", sizeof(__u32), sizeof(__u32), NAV_NICS, NULL);
+	int err = fd < 0 ? -errno : bpf_map__reuse_fd(nics, fd);
+
+	for (__u32 slot = 0; !err && slot < p->n; slot++)
+		/* one that has just gone has no program, and nothing is sent to it */
+		if (p->nic[slot].ifindex && bpf_map_update_elem(fd, &slot, &p->nic[slot].ifindex, 0) &&
+		    errno != ENODEV && errno != EINVAL)
+			err = -errno;
+	if (fd >= 0)
+		close(fd);
+	return err ? error_set(e, err, "the map of NICs cannot be made: %s", strerror(-err)) : 0;
+}
+
 static int open_for(struct programs *p, bool frags, struct navalis_bpf **ret, struct error *e)
 {
 	struct navalis_bpf *skel;
@@ -121,6 +137,11 @@ static int open_for(struct programs *p, bool frags, struct navalis_bpf **ret, st
 	cfg->frags = frags;
 	if (frags)
 		bpf_program__set_flags(skel->progs.navalis, BPF_F_XDP_HAS_FRAGS);
+	err = put_nics(p, skel->maps.nics, e);
+	if (err) {
+		navalis_bpf__destroy(skel);
+		return err;
+	}
 	*ret = skel;
 	return 0;
 }

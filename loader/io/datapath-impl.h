@@ -27,6 +27,7 @@ struct datapath {
 	int tunnels[TUNNEL_MAPS]; /* of 6in4; -1: there are none */
 	struct nav_meta meta;
 	struct bucket *buckets;
+	struct client *identities;
 	struct nav_daemon *daemon;
 	struct nav_routes *routes;
 

@@ -114,13 +114,13 @@ static int read_clock(struct navalis_bpf *skel, struct nav_clock *clock)
 }
 
 /*
- * Two of three slots taken when it is full: one of ten clients is then beside its home or far from it,
- * and of 4 M clients the table is 100 MB. Half would be 4 % and 134 MB, three quarters 14 % and 90 MB.
+ * Three of four slots taken when it is full: one of twenty clients is then beside its home or far from
+ * it, and of 4 M clients the words are 43 MB and the identities 85. Two of three would be 3 % and 144 MB.
  * In a table of a few clients chance may crowd them, hence the handful of buckets.
  */
 static __u32 buckets_for(__u32 clients)
 {
-	return ((__u32)((__u64)clients * 3 / 8) + 16) & ~1U;
+	return (clients / 6 + 16) & ~1U;
 }
 
 int datapath_load_error(int err, struct error *e)
@@ -132,14 +132,20 @@ int datapath_load_error(int err, struct error *e)
 			 strerror(-err));
 }
 
+static void size_maps(struct navalis_bpf *skel, __u32 buckets)
+{
+	bpf_map__set_max_entries(skel->maps.clients, buckets);
+	bpf_map__set_max_entries(skel->maps.identities, buckets * BUCKET_CLIENTS);
+	bpf_map__set_max_entries(skel->maps.remapped, buckets / 2 + 16);
+}
+
 int datapath_open_object(struct datapath *d, bool xdp, struct navalis_bpf **ret, struct error *e)
 {
 	struct navalis_bpf *skel = navalis_bpf__open();
 
 	if (!skel)
 		return error_set(e, -errno, "the XDP program cannot be opened: %s", strerror(errno));
-	bpf_map__set_max_entries(skel->maps.clients, d->meta.buckets);
-	bpf_map__set_max_entries(skel->maps.remapped, d->meta.buckets / 4 + 16);
+	size_maps(skel, d->meta.buckets);
 	bpf_program__set_autoload(skel->progs.navalis, xdp);
 	for (size_t i = 0; i < N_PINNED && d->map[i] >= 0; i++)
 		bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, pinned[i]), d->map[i]);
@@ -165,8 +171,7 @@ static int same_layout(struct datapath *d, const char *instance, struct error *e
 
 	if (!skel)
 		return error_set(e, -errno, "the XDP program cannot be opened: %s", strerror(errno));
-	bpf_map__set_max_entries(skel->maps.clients, d->meta.buckets);
-	bpf_map__set_max_entries(skel->maps.remapped, d->meta.buckets / 4 + 16);
+	size_maps(skel, d->meta.buckets);
 	for (size_t i = 0; i < N_PINNED && !err; i++) {
 		struct bpf_map *m = bpf_object__find_map_by_name(skel->obj, pinned[i]);
 		struct bpf_map_info info = { 0 };
@@ -317,9 +322,11 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 		err = adopt(d, buckets, c->instance, e);
 	if (!err) {
 		d->buckets = map_memory(d->map[CLIENTS], (size_t)buckets * sizeof(struct bucket));
+		d->identities = map_memory(d->map[IDENTITIES],
+					   (size_t)buckets * BUCKET_CLIENTS * sizeof(struct client));
 		d->daemon = map_memory(d->map[DAEMON], sizeof(struct nav_daemon));
 		d->routes = map_memory(d->map[ROUTES], REGION_FAMILIES * sizeof(struct nav_routes));
-		if (!d->buckets || !d->daemon || !d->routes)
+		if (!d->buckets || !d->identities || !d->daemon || !d->routes)
 			err = error_set(e, -ENOMEM, "the table cannot be mapped: %s", strerror(errno));
 	}
 	if (!err) /* whoever gave his word there is dead */
@@ -338,6 +345,8 @@ struct datapath *datapath_free(struct datapath *d)
 		return NULL;
 	if (d->buckets)
 		munmap(d->buckets, (size_t)d->meta.buckets * sizeof(struct bucket));
+	if (d->identities)
+		munmap(d->identities, (size_t)d->meta.buckets * BUCKET_CLIENTS * sizeof(struct client));
 	take_word_back(d);
 	if (d->routes)
 		munmap(d->routes, (REGION_FAMILIES * sizeof(*d->routes) + 4095) & ~4095UL);
@@ -358,6 +367,11 @@ struct datapath *datapath_free(struct datapath *d)
 struct bucket *datapath_buckets(struct datapath *d)
 {
 	return d->buckets;
+}
+
+struct client *datapath_identities(struct datapath *d)
+{
+	return d->identities;
 }
 
 struct nav_daemon *datapath_daemon(struct datapath *d)

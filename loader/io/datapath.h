@@ -44,6 +44,7 @@ int datapath_restore(struct datapath *d, const struct config *c, const struct na
 
 /* In shared memory. */
 struct bucket *datapath_buckets(struct datapath *d);
+struct client *datapath_identities(struct datapath *d);
 struct nav_daemon *datapath_daemon(struct datapath *d);
 const struct nav_meta *datapath_meta(const struct datapath *d);
 

@@ -159,6 +159,12 @@ static struct json_object *op_load(struct json_object *cmd)
 	err = navalis_bpf__load(skel);
 	if (err)
 		return error(verifier_log, err);
+	for (__u32 slot = 0; slot < skel->rodata->cfg.n_nics; slot++) {
+		const __u32 nic = skel->rodata->cfg.nic[slot];
+
+		if (bpf_map__update_elem(skel->maps.nics, &slot, sizeof(slot), &nic, sizeof(nic), 0))
+			return error("nics", errno);
+	}
 	err = attach_once(json_object_object_get(cmd, "attach"));
 	if (err)
 		return error("attach", err);

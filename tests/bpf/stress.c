@@ -36,7 +36,7 @@
 #include "core/table.h"
 #include "navalis.skel.h"
 
-#define BUCKETS 32
+#define BUCKETS 16
 #define STANDING 48
 #define VISITORS 12
 #define SILENT 52
@@ -47,6 +47,7 @@
 static struct navalis_bpf *skel;
 static struct table table;
 static struct bucket *memory;
+static struct client *identities;
 static struct in6_addr standing[STANDING], native;
 static __be32 service;
 static __u32 nic4, nic6;
@@ -183,17 +184,15 @@ static void look_interrupted(struct reader *r)
 /* Looked up as the program does it, but until it is found. */
 static __u32 stamp_of_standing(__u32 i)
 {
-	const __u64 id = teredo_id(&standing[i]);
-	const __be32 server = teredo_server(&standing[i]);
-	const __u64 hash = table_hash(&table.seed, id, server);
+	const __u64 hash = table_hash(&table.seed, teredo_id(&standing[i]), teredo_server(&standing[i]));
+	const __u64 mark = table_mark(&table.seed, hash);
 
 	for (int turn = 0;; turn++) {
-		struct bucket *b = &memory[table_place(hash, turn % TABLE_PLACES, table.buckets)];
-		struct client *c = bucket_find(b, id, server);
-		__u32 stamp = c ? __atomic_load_n(&c->stamp, __ATOMIC_ACQUIRE) : 0;
+		const struct bucket *b = &memory[table_place(hash, turn % TABLE_PLACES, table.buckets)];
+		const __u64 word = __atomic_load_n(&b->word[bucket_guess(b, mark)], __ATOMIC_ACQUIRE);
 
-		if (c && client_is(c, id, server))
-			return stamp;
+		if (word_is(word, mark))
+			return (__u32)(word & STAMP_MASK);
 	}
 }
 
@@ -287,9 +286,9 @@ static struct client *find(const struct in6_addr *c)
 	return table_find(&table, teredo_id(c), teredo_server(c));
 }
 
-static __u32 loaded(const __u32 *stamp)
+static __u32 before(__u32 stamp, __u64 ticks)
 {
-	return __atomic_load_n(stamp, __ATOMIC_RELAXED);
+	return (stamp - stamp_of(ticks)) & STAMP_MASK;
 }
 
 /* The next one comes for the one that was here. */
@@ -314,11 +313,11 @@ static void change_silent(__u32 now)
 	struct client *c = writer.rounds < SILENT ? NULL : find(&silent[n]);
 
 	if (c) {
-		writer.strange += loaded(&c->stamp) != came[n];
+		writer.strange += table_seen(&table, c) != came[n];
 		table_remove(&table, c);
 	}
 	silent[n] = client(10000 + (__u32)(writer.rounds * 31 % 4096));
-	came[n] = now - stamp_of(LIFE / 2);
+	came[n] = before(now, LIFE / 2);
 	insert(&silent[n], came[n]);
 }
 
@@ -336,7 +335,7 @@ static void change_remapped(__u32 now)
 		bpf_map_delete_elem(map, &behind[1].addr);
 		return;
 	}
-	second = (struct remapped){ .endpoint = behind[1].at, .stamp = now - stamp_of(LIFE / 2) };
+	second = (struct remapped){ .endpoint = behind[1].at, .stamp = before(now, LIFE / 2) };
 	bpf_map_delete_elem(map, &behind[0].addr);
 	bpf_map_update_elem(map, &behind[1].addr, &second, 0);
 }
@@ -344,10 +343,12 @@ static void change_remapped(__u32 now)
 /* As if it had been silent for some ticks. By the writer, who knows where it is. */
 static void age(__u32 i)
 {
-	__u32 *stamp = &find(&standing[i])->stamp, old = loaded(stamp);
+	const long slot = find(&standing[i]) - identities;
+	__u64 *word = &memory[slot / BUCKET_CLIENTS].word[slot % BUCKET_CLIENTS];
+	__u64 old = __atomic_load_n(word, __ATOMIC_RELAXED);
 
-	__atomic_compare_exchange_n(stamp, &old, old - stamp_of(8), false, __ATOMIC_SEQ_CST,
-				    __ATOMIC_SEQ_CST);
+	__atomic_compare_exchange_n(word, &old, word_heard(old, before((__u32)(old & STAMP_MASK), 8)), false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&aging[i], false, __ATOMIC_RELEASE);
 }
 
@@ -362,7 +363,7 @@ static void write_clients(__u64 end)
 		change_silent(now);
 		for (__u32 k = 0; k < 4; k++) {
 			i = (__u32)(writer.rounds * 4 + k) % STANDING;
-			table_mark_sent(find(&standing[i]), writer.rounds & 1);
+			table_mark_sent(&table, find(&standing[i]), writer.rounds & 1);
 			if (__atomic_load_n(&aging[i], __ATOMIC_ACQUIRE))
 				age(i);
 		}
@@ -396,6 +397,7 @@ static void load(void)
 	cfg->seed = (struct table_seed){ { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
 	cfg->nexthop_life = 256;
 	bpf_map__set_max_entries(skel->maps.clients, BUCKETS);
+	bpf_map__set_max_entries(skel->maps.identities, BUCKETS * BUCKET_CLIENTS);
 	bpf_map__set_max_entries(skel->maps.remapped, 16);
 	if (navalis_bpf__load(skel) ||
 	    bpf_map__update_elem(skel->maps.own, &zero, sizeof(zero), &own, sizeof(own), 0))
@@ -404,6 +406,7 @@ static void load(void)
 		const __u64 mac = 0x020202020202;
 		const struct nav_port port = { { mac, mac, mac, mac }, slot ? nic6 : nic4, 0 };
 
+		bpf_map__update_elem(skel->maps.nics, &slot, sizeof(slot), &cfg->nic[slot], sizeof(cfg->nic[slot]), 0);
 		bpf_map__update_elem(skel->maps.ports, &slot, sizeof(slot), &port, sizeof(port), 0);
 	}
 }
@@ -415,10 +418,12 @@ static void begin(void)
 
 	memory = mmap(NULL, BUCKETS * sizeof(*memory), PROT_READ | PROT_WRITE, MAP_SHARED,
 		      bpf_map__fd(skel->maps.clients), 0);
-	if (memory == MAP_FAILED || page == MAP_FAILED ||
-	    table_init(&table, memory, BUCKETS, (struct table_seed *)&skel->rodata->cfg.seed,
-		       BUCKETS * BUCKET_CLIENTS * 9 / 10, 0))
+	identities = mmap(NULL, BUCKETS * BUCKET_CLIENTS * sizeof(*identities), PROT_READ | PROT_WRITE, MAP_SHARED,
+			  bpf_map__fd(skel->maps.identities), 0);
+	if (memory == MAP_FAILED || identities == MAP_FAILED || page == MAP_FAILED)
 		exit(1);
+	table_init(&table, memory, identities, BUCKETS, (struct table_seed *)&skel->rodata->cfg.seed,
+		   BUCKETS * BUCKET_CLIENTS * 9 / 10, 0);
 	table.moving = &page->moving;
 	for (__u32 i = 0; i < STANDING; i++) {
 		standing[i] = client(i);

@@ -9,7 +9,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
-from teredo import cookie, table_places, v4, v6  # noqa: E402
+from teredo import STAMP_MASK, cookie, table_mark, table_places, v4, v6  # noqa: E402
 
 BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
 SERVICE, PORT = "8.0.2.1", 3545
@@ -203,7 +203,7 @@ class Xdp:
         return self.ask(op="clock")["ticks"] >> SHIFT
 
     def stamp(self, age=0):
-        return (self.units() - age) << 1 & 0xFFFFFFFF
+        return (self.units() - age) << 1 & STAMP_MASK
 
     def slot(self):
         return self.units() >> 8
@@ -214,18 +214,18 @@ class Xdp:
     def add(self, client, age=0, which=0, place=0):
         """Puts a proven client into one of its buckets. Returns where."""
         n = table_places(SEED, client, BUCKETS)[which]
-        a, bucket = v6(client), bytearray(self.get("clients", n))
-        bucket[place * 16:place * 16 + 16] = a[8:] + a[4:8] + struct.pack("<I", self.stamp(age))
+        bucket = bytearray(self.get("clients", n))
+        struct.pack_into("<Q", bucket, place * 8, table_mark(SEED, client) | self.stamp(age))
         self.put("clients", n, bytes(bucket))
         return n, place
 
     def stamp_at(self, where):
         n, place = where
-        return struct.unpack_from("<I", self.get("clients", n), place * 16 + 12)[0]
+        return struct.unpack_from("<Q", self.get("clients", n), place * 8)[0] & STAMP_MASK
 
     def add_remapped(self, client, addr, port, age=0):
         self.put("remapped", v6(client), v4(addr) + struct.pack(">H", port) + b"\0\0" +
-                 struct.pack("<I", self.stamp(age)))
+                 struct.pack("<Q", self.stamp(age)))
 
     def port(self, slot, dev, *macs):
         """What navalisd tells the program of a NIC (by its slot) or a VLAN interface (by its tags): whose frames are ours."""

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from lab import BUILD, ROOT, Navalis, fresh_native
-from pinned import Table, table_places, v6
+from pinned import BUCKET_CLIENTS, Table, table_places
 
 HARDENED = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+bpf,+net_admin,+perfmon",
             "--ambient-caps=-all,+bpf,+net_admin,+perfmon", "--bounding-set=-all,+bpf,+net_admin,+perfmon"]
@@ -53,7 +53,7 @@ def test_one_client_is_looked_up_by_its_hash(lab):
         relay.stop()  # it would bring home the one that is astray
         astray = "2001:0:800:101:0:fbff:f6ff:fefd"
         b = next(b for b in range(4) if b not in table_places(table.seed, astray, table.buckets))
-        table.memory[b * 64:b * 64 + 16] = v6(astray)[8:] + v6(astray)[4:8] + struct.pack("<I", table.stamp())
+        table.put(b * BUCKET_CLIENTS, astray, table.stamp())
         assert [c["address"] for c in relay.json("clients")["clients"]] == [astray]
         assert relay.json("clients", "--client", astray)["error"]["code"] == 4
 
@@ -62,21 +62,18 @@ def test_a_client_that_is_looked_up_is_that_client(lab):
     """While the slot where it would be first is given to it, to nobody, to another one, and to nobody again."""
     with Navalis(lab, "off", instance="nvtb%d" % os.getpid()) as relay:
         table, one, other = Table(relay.instance), "2001:0:800:101:0:fbff:f6ff:fefd", "2001:0:800:101:0:fbfe:f6ff:fefd"
-        first, _, second = (b * 64 for b in table_places(table.seed, one, table.buckets))
+        first, _, second = (b * BUCKET_CLIENTS for b in table_places(table.seed, one, table.buckets))
         assert first != second
-        words = {}
-        for a in (one, other):
-            words[a] = v6(a)[8:] + v6(a)[4:8] + struct.pack("<I", table.stamp() - (4000 if a == other else 0))
+        now = table.stamp()
         relay.stop()  # it would bring home the one that is not there
-        table.memory[second + 48:second + 64] = words[one]
+        table.put(second + 3, one, now)
         stop = threading.Event()
 
         def switch():
             while not stop.is_set():
-                for a in (one, other):
-                    table.memory[first + 8:first + 16] = words[a][8:]
-                    table.memory[first:first + 8] = words[a][:8]
-                    table.memory[first:first + 8] = bytes(8)
+                for a, stamp in (one, now), (other, now - 4000):
+                    table.put(first, a, stamp)
+                    table.clear(first)
         switcher = threading.Thread(target=switch)
         switcher.start()
         try:

@@ -65,14 +65,27 @@ def cookie(keys, client, slot, prefix="fe80::"):
     return str(ipaddress.IPv6Address(v6(prefix)[:8] + struct.pack("<Q", half)))
 
 
-def table_places(seed, client, buckets):
-    """Its home, the bucket beside it, and the far one."""
+STAMP_BITS, BUCKET_CLIENTS = 23, 8
+STAMP_MASK = (1 << STAMP_BITS) - 1
+
+
+def table_hash(seed, client):
     a = v6(client)
     ident, = struct.unpack("<Q", a[8:])
     server, = struct.unpack("<I", a[4:8])
     h = ((ident ^ seed[0]) * seed[1] + server * seed[2]) & M64
     h ^= h >> 32
     h = h * seed[1] & M64
-    h ^= h >> 32
+    return h ^ h >> 32
+
+
+def table_places(seed, client, buckets):
+    """Its home, the bucket beside it, and the far one."""
+    h = table_hash(seed, client)
     home = (h >> 32) * buckets >> 32
     return home, home ^ 1, (h & 0xFFFFFFFF) * buckets >> 32
+
+
+def table_mark(seed, client):
+    """What its words have above the stamp."""
+    return (table_hash(seed, client) * seed[2] & M64 >> 1 & ~STAMP_MASK) | 1 << STAMP_BITS

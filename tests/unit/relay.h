@@ -18,7 +18,8 @@ struct fixture {
 	struct host host;
 	struct prefix6 local6[2];
 	struct table table;
-	struct bucket memory[64];
+	struct bucket memory[32];
+	struct client identities[32 * BUCKET_CLIENTS];
 	struct cookie_keys keys;
 	struct relay *relay;
 	struct relay_time now;
@@ -86,7 +87,7 @@ static inline struct fixture *make(struct relay_settings limits, __u32 max)
 	f->host.own.v4.range[0] = (struct addr4_range){ HOST32(in4("8.0.2.1")), HOST32(in4("8.0.2.1")) };
 	f->keys.key[0].k[0] = 7;
 	f->now = (struct relay_time){ 1000000, 100000 };
-	assert_int_equal(table_init(&f->table, f->memory, 64, &seed, max, f->now.ms), 0);
+	table_init(&f->table, f->memory, f->identities, 32, &seed, max, f->now.ms);
 	assert_int_equal(relay_new(&f->policy, &f->host, &f->table, &f->keys, &ops, &limits, 1, f->now, &f->relay), 0);
 	return f;
 }
@@ -102,7 +103,6 @@ static inline int teardown(void **st)
 	struct fixture *f = *st;
 
 	relay_free(f->relay);
-	table_release(&f->table);
 	free(f);
 	return 0;
 }

@@ -97,7 +97,7 @@ static void client_in_use_proves_itself_again_before_its_time(void **st)
 			asked++;
 		}
 	assert_int_equal(asked, 1);
-	assert_false(table_find(&f->table, teredo_id(&c), teredo_server(&c))->stamp & STAMP_SENT);
+	assert_false(table_seen(&f->table, table_find(&f->table, teredo_id(&c), teredo_server(&c))) & STAMP_SENT);
 	/* the bubble is lost; traffic goes on, so another follows, and without it none */
 	pass_ms(f, 2600);
 	relay_sweep(f->relay, 1);
