@@ -299,6 +299,16 @@ def test_rfc6343_4_5_return_relay_anycast_and_crossing(x):
     x.load(**CONFIG)
 
 
+@pytest.mark.parametrize("src", [NATIVE, "fd00::1", to4(FAR)])
+def test_without_a_teredo_relay_teredo_addresses_are_as_any_other(x, src):
+    x.load(**{**CONFIG, "service": None, "prefixes": CONFIG["prefixes"][:-1]})
+    for client in decap.TEREDO, address("8.0.1.1", "10.0.0.1", 40000):
+        x.expect(leaves(src=src, dst=client), PASS, "NOT_OURS", "v6")
+    f = arrives(dst=decap.TEREDO)
+    assert x.expect(f, REDIRECT, "DECAP") == stripped(f)
+    x.load(**CONFIG)
+
+
 def test_the_relay_s_clients_stay_out_of_tunnels(x):
     x.load(**CONFIG)
     x.add(decap.TEREDO)
