@@ -137,7 +137,7 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 	if (ecn < 0)
 		return R_ECN_CONGESTED;
 	t->ecn = (__u8)ecn;
-	r = decap_extensions(c, ip6);
+	r = ip6_inside(c, ip6, false);
 	if (r != R_NONE)
 		return r;
 	if (t->hop_limit <= 1)
