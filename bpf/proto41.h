@@ -221,6 +221,8 @@ static __always_inline enum reason proto41_encap(struct tunnel_packet *t)
 		return r;
 	if (t->len > t->link.mtu)
 		return R_TOO_BIG;
+	if (!t->nexthdr) /* hop-by-hop options are for routers to look at (RFC 8200 4.3): the kernel does */
+		return R_INNER_EXTENSION;
 	return t->hop_limit <= 1 ? R_HOP_LIMIT_OUT : R_NONE;
 }
 
