@@ -32,7 +32,7 @@ def sit(box):
 
 class Navalis:
     def __init__(self, mode):
-        self.mode = mode
+        self.mode, self.said = mode, ""
 
     def __call__(self, box):
         conf = "/tmp/%s.conf" % box.name
@@ -44,7 +44,7 @@ class Navalis:
         while "ready" not in line:
             line = self.daemon.stderr.readline()
             assert line, "navalisd did not start"
-            print(line, end="")
+            self.said += line
 
 
 class Box:
@@ -136,6 +136,7 @@ class Box:
     def result(self):
         r = {"out": self.out, "answers": self.answers}
         if isinstance(self.started, Navalis):
+            r["said"] = self.started.said
             ctl = [BUILD + "/navalisctl", "--instance", self.box.name]
             r["stats"] = dict(l.split() for l in self.box.run(ctl + ["stats"]).stdout.splitlines())
             r["status"] = json.loads(self.box.run(ctl + ["status", "--json"], check=False).stdout)
