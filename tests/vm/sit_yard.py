@@ -121,7 +121,7 @@ def label(packet):
 
 
 def serial(f):
-    """Which number a frame that left a box belongs to, or None; and if it is an error about that one, which: «6 type code»."""
+    """Which number a frame that left a box belongs to, or None; and if it is an error about that one, which: «6 type code MTU»."""
     packet = f[14:]
     if f[12:14] == b"\x08\0" and len(packet) >= 20:
         head = (packet[0] & 15) * 4
@@ -135,7 +135,7 @@ def serial(f):
     elif f[12:14] != b"\x86\xdd":
         return None, None
     if len(packet) > 48 and packet[6] == 58 and packet[40] < 128:
-        return label(packet[48:] + bytes(40)), "6 %d %d" % tuple(packet[40:42])
+        return label(packet[48:] + bytes(40)), "6 %d %d %d" % struct.unpack("!BBxxI", packet[40:48])
     return label(packet) or None, None
 
 

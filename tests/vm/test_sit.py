@@ -167,14 +167,19 @@ BYTES = [Byte(*b) for b in [
 
 
 class Expected:
-    """What navalis has to send for each frame, made from what sit sent; and which entry was what made the difference."""
+    """
+    What navalis has to send for each frame, made from what sit sent; which entries made a difference; and of which
+    frames none speaks.
+    """
 
     def __init__(self, drafts, sit):
-        self.of, self.needed = {}, set()
+        self.of, self.needed, self.alike = {}, set(), set()
         for number, draft in drafts.items():
             p, out = Packet(draft.whole(number)), sit[number]
             entries = [d for d in DIFFERENCES if p.src is not None and d.when(p)]
             entries = [d for d in entries if d.does is drops] or entries
+            if not entries:
+                self.alike.add(number)
             if entries:
                 twin = [(side, renumbered(f, number)) for side, f in sit[draft.twin]] if draft.twin else []
                 ours = entries[0].does(p, twin)
@@ -240,6 +245,22 @@ def test_what_comes_out_is_what_comes_out_of_sit(ran, kernel, path):
     wrong = ["%d: %s\n  expected %s\n  sent     %s" % (n, drafts[n].name, shown(expected[n]), shown(got[n]))
              for n in drafts if sorted(expected[n]) != sorted(got[n])]
     assert not wrong, "%d frames, seed %d:\n%s" % (len(wrong), SEED, "\n".join(w[:1500] for w in wrong[:20]))
+
+
+def answers(result, among):
+    """«Packet too big», with the MTU that it names, and «time exceeded»; others are limited, or the kernel's own matter."""
+    return sorted(a for a in map(tuple, result["answers"]) if a[0] in among and a[2].startswith(("6 2 ", "6 3 ")))
+
+
+@pytest.mark.parametrize("path", ["slow", "fast"])
+@pytest.mark.parametrize("kernel", vm.KERNELS)
+def test_what_expires_or_is_too_big_is_answered_as_by_sit(ran, kernel, path):
+    results, drafts = ran
+    results = results[kernel].result()
+    among = Expected(drafts, sent(results["sit"])).alike
+    wanted = answers(results["sit"], among)
+    assert answers(results[path], among) == wanted
+    assert {a[2] for a in wanted} == {"6 3 0 0"} | {"6 2 0 %d" % mtu for mtu in MTU.values()} and len(wanted) > 40
 
 
 @pytest.mark.parametrize("kernel", vm.KERNELS)
