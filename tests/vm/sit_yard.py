@@ -13,9 +13,9 @@ BEHIND = {OFFICE: ("2a02:5::/48", "2a02:7::/64"), PROVIDER: ("2a02:9::/48",)}
 MTU = {TO4: 1280, BR: 1400, OFFICE: 1480, PROVIDER: 1300}
 
 BOX = """
-ip addr add 8.0.2.1/24 brd + dev v4
-ip addr add 8.0.2.2/24 brd + dev v4
-ip addr add 8.0.2.3/24 brd + dev v4
+ip addr add 8.0.2.1/24 dev v4
+ip addr add 8.0.2.2/24 dev v4
+ip addr add 8.0.2.3/24 dev v4
 ip route add default via 8.0.2.254
 ip addr add 2a00:1::1/64 dev v6 nodad
 ip -6 route add default via 2a00:1::2
