@@ -125,13 +125,18 @@ class Box:
         its share. Then one out of a tunnel that expires: it waits behind the others in the daemon's socket, and the
         answer to it behind the others in the TUN. Then one each way: behind what waits on the wires.
         """
-        self.mark(("v4", False), ("v6", False), tries=30)
+        if not self.marks:
+            self.mark(("v4", False), ("v6", False), tries=30)
         for at in range(0, len(cases), BATCH):
             for _, side, frame in cases[at:at + BATCH]:
                 self.sock[side].send(frame)
             self.mark(("v6", True))
             self.mark(("v4", True))
             self.mark(("v4", False), ("v6", False))
+
+    def heard_of(self):
+        """The numbers of the frames that something came of; errors of ICMPv4 do not count, which are limited."""
+        return {n for n, *_ in self.out} | {n for n, _, answer in self.answers if answer[0] == "6"}
 
     def result(self):
         r = {"out": self.out, "answers": self.answers}
@@ -147,12 +152,16 @@ def main():
     subprocess.run(["modprobe", "sit"], check=True)
     cases = yard.load("frames")
     boxes = {"sit": sit, "slow": Navalis("off"), "fast": Navalis("native")}
-    results = {}
-    for name, start in boxes.items():
-        box = Box(name, start)
+    made = [Box(name, start) for name, start in boxes.items()]
+    for box in made:
         box.feed(cases)
-        results[name] = box.result()
-        print("%s: %d came out of it, and %d answers" % (name, len(box.out), len(box.answers)), flush=True)
+    # a machine that waits for its CPUs can lose a frame: where one box is silent and another is not, it is asked again
+    heard = [box.heard_of() for box in made]
+    for box, own in zip(made, heard):
+        box.feed([c for c in cases if c[0] in set().union(*heard) - own])
+        print("%s: %d came out of it, %d when asked again, and %d answers" %
+              (box.box.name, len(box.out), len(box.heard_of() - own), len(box.answers)), flush=True)
+    results = {box.box.name: box.result() for box in made}
     packed = base64.encodebytes(lzma.compress(json.dumps(results).encode())).decode()
     print("RESULTS\n%sEND" % packed)
 

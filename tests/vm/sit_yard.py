@@ -19,6 +19,8 @@ ip addr add 8.0.2.3/24 dev v4
 ip route add default via 8.0.2.254
 ip addr add 2a00:1::1/64 dev v6 nodad
 ip -6 route add default via 2a00:1::2
+ip neigh replace 8.0.2.254 lladdr 02:00:00:00:01:04 dev v4 nud permanent
+ip neigh replace 2a00:1::2 lladdr 02:00:00:00:01:06 dev v6 nud permanent
 """
 CONF = """[6to4]
 local = 8.0.2.1
