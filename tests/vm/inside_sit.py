@@ -158,9 +158,10 @@ def main():
     # a machine that waits for its CPUs can lose a frame: where one box is silent and another is not, it is asked again
     heard = [box.heard_of() for box in made]
     for box, own in zip(made, heard):
+        before = len(box.out)
         box.feed([c for c in cases if c[0] in set().union(*heard) - own])
-        print("%s: %d came out of it, %d when asked again, and %d answers" %
-              (box.box.name, len(box.out), len(box.heard_of() - own), len(box.answers)), flush=True)
+        print("%s: %d came out of it, %d of them when asked again, and %d answers" %
+              (box.box.name, len(box.out), len(box.out) - before, len(box.answers)), flush=True)
     results = {box.box.name: box.result() for box in made}
     packed = base64.encodebytes(lzma.compress(json.dumps(results).encode())).decode()
     print("RESULTS\n%sEND" % packed)
