@@ -85,7 +85,7 @@ static __always_inline enum reason encap_decide(struct encap *e, struct frame *f
 	struct peer peer = {};
 	enum reason r;
 
-	if (!ip6 || ip6->version != 6 || !teredo_is(&ip6->daddr))
+	if (!cfg.service.addr || !ip6 || ip6->version != 6 || !teredo_is(&ip6->daddr))
 		return R_NOT_OURS;
 	dst = &ip6->daddr;
 	e->len = sizeof(*ip6) + HOST16(ip6->payload_len);

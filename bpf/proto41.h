@@ -137,7 +137,7 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 	if (ecn < 0)
 		return R_ECN_CONGESTED;
 	t->ecn = (__u8)ecn;
-	r = decap_extensions(c, ip6);
+	r = ip6_inside(c, ip6, false);
 	if (r != R_NONE)
 		return r;
 	if (t->hop_limit <= 1)
@@ -221,6 +221,8 @@ static __always_inline enum reason proto41_encap(struct tunnel_packet *t)
 		return r;
 	if (t->len > t->link.mtu)
 		return R_TOO_BIG;
+	if (!t->nexthdr) /* hop-by-hop options are for routers to look at (RFC 8200 4.3): the kernel does */
+		return R_INNER_EXTENSION;
 	return t->hop_limit <= 1 ? R_HOP_LIMIT_OUT : R_NONE;
 }
 

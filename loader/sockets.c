@@ -222,10 +222,20 @@ void tunnels_use(struct daemon *d)
 
 /* ---- sockets ----------------------------------------------------------------------------------- */
 
+/* It answers what no tunnel of the kernel's takes, even if a raw socket has taken it. */
+static void look_for_tunnel4(void)
+{
+	if (!access("/sys/module/tunnel4", F_OK))
+		log_line(LOG_LEVEL_WARNING, "the module tunnel4 is loaded: hosts whose protocol 41 comes to the daemon hear from "
+			 "the kernel that the port is unreachable: modprobe -r sit ipip tunnel4");
+}
+
 int sockets_open(struct daemon *d, struct error *e)
 {
 	int err = config_proto41(d->config) ? proto41_open(&d->proto41, e) : 0;
 
+	if (d->proto41)
+		look_for_tunnel4();
 	for (enum port port = 0; port < PORT_MAX && !err; port++) {
 		const struct endpoint4 at = transit_endpoint(&d->policy, port);
 		struct error warning = { "" };

@@ -47,6 +47,8 @@ static int on_address(const struct nlmsghdr *h, void *data)
 			f->host.has_service |= WIRE32(mnl_attr_get_u32(a)) == f->service;
 		if (ifa->ifa_family == AF_INET && (type == IFA_LOCAL || type == IFA_BROADCAST))
 			add4(f, WIRE32(mnl_attr_get_u32(a)));
+		else if (ifa->ifa_family == AF_INET && type == IFA_ADDRESS && ifa->ifa_prefixlen < 31)
+			add4(f, WIRE32(mnl_attr_get_u32(a)) | BE32(~0U >> ifa->ifa_prefixlen)); /* broadcast, also where none is given */
 		else if (ifa->ifa_family == AF_INET6 && (type == IFA_LOCAL || (type == IFA_ADDRESS && !local)))
 			local = addr;
 	}

@@ -160,6 +160,11 @@ IN = {
     "rfc8200 3 hop limit 1": (lambda: arrives(hlim=1), PASS, "HOP_LIMIT_IN"),
     "rfc5095 routing header 0": (lambda: arrives(payload=Raw(b"\x3b\0\0\0\0\0\0\0"), nh=43), DROP, "INNER_ROUTING"),
     "destination options": (lambda: arrives(payload=Raw(b"\x3b\0\x01\x04\0\0\0\0"), nh=60), PASS, "INNER_EXTENSION"),
+    "a fragment of data": (lambda: arrives(payload=Raw(b"\x11\0\0\x08\0\0\0\x07data"), nh=44), REDIRECT, "DECAP"),
+    "a fragment of ICMPv6": (lambda: arrives(payload=Raw(b"\x3a\0\0\x01\0\0\0\x07\x87"), nh=44), PASS, "INNER_EXTENSION"),
+    "rfc3964 4.1.1 neighbour discovery": (lambda: arrives(payload=Raw(b"\x87\0\0\0"), nh=58), DROP, "ND_FORWARD"),
+    "the same by 6rd": (lambda: arrives("6rd", payload=Raw(b"\x86\0\0\0"), nh=58), DROP, "ND_FORWARD"),
+    "the same by 6in4": (lambda: arrives("6in4", payload=Raw(b"\x89\0\0\0"), nh=58), DROP, "ND_FORWARD"),
     "to this host": (lambda: arrives(dst="2a00:1::1"), PASS, "NO_NEXT_HOP_IN"),
     "neighbour unknown": (lambda: arrives(dst="2a00:dead::1"), PASS, "NO_NEXT_HOP_IN"),
     "rfc4213 3.6 to ::1": (lambda: arrives(dst="::1"), DROP, "DST_UNSPECIFIED"),
@@ -207,6 +212,7 @@ OUT = {
     "to nobody": (lambda: leaves(dst="2a00::1"), PASS, "NOT_OURS"),
     "version 5": (lambda: bytes(ETH6)[:14] + b"\x50" + leaves()[15:], PASS, "NOT_OURS"),
     "behind the prefixes of 6in4": (lambda: leaves(dst="2a00:78:0:1::1"), PASS, "NOT_OURS"),
+    "rfc8200 4.3 hop-by-hop options": (lambda: leaves(payload=Raw(b"\x3b\0\x01\x04\0\0\0\0"), nh=0), PASS, "INNER_EXTENSION"),
     "from ::1": (lambda: leaves(src="::1"), DROP, "SRC_UNSPECIFIED"),
     "from multicast": (lambda: leaves(src="ff0e::1"), DROP, "SRC_MULTICAST"),
     "from link-local": (lambda: leaves(src="fe80::1"), DROP, "SRC_LINK_LOCAL"),
@@ -296,6 +302,16 @@ def test_rfc6343_4_5_return_relay_anycast_and_crossing(x):
     x.load(**{**CONFIG, "served": (("2a00:f::", 32),)})
     x.expect(arrives(dst="2a01::1"), DROP, "DST_NOT_SERVED")
     x.expect(leaves(src="2a01::1"), DROP, "SRC_NOT_SERVED", "v6")
+    x.load(**CONFIG)
+
+
+@pytest.mark.parametrize("src", [NATIVE, "fd00::1", to4(FAR)])
+def test_without_a_teredo_relay_teredo_addresses_are_as_any_other(x, src):
+    x.load(**{**CONFIG, "service": None, "prefixes": CONFIG["prefixes"][:-1]})
+    for client in decap.TEREDO, address("8.0.1.1", "10.0.0.1", 40000):
+        x.expect(leaves(src=src, dst=client), PASS, "NOT_OURS", "v6")
+    f = arrives(dst=decap.TEREDO)
+    assert x.expect(f, REDIRECT, "DECAP") == stripped(f)
     x.load(**CONFIG)
 
 

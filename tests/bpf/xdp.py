@@ -89,9 +89,9 @@ def tunnels(prefixes, cross):
 
 
 def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=0, meter=0, burst=0, life=LIFE,
-           nexthop_life=4, server=b"", sixbed4=(), sixto4=b"", sixrd=(), sixin4_locals=(), hg48=b"", prefixes=(), cross=()):
-    """struct nav_config of abi.h, byte for byte."""
-    out = struct.pack("<4sHH", v4(SERVICE), struct.unpack("<H", struct.pack(">H", PORT))[0], 0)
+           nexthop_life=4, service=SERVICE, server=b"", sixbed4=(), sixto4=b"", sixrd=(), sixin4_locals=(), hg48=b"", prefixes=(), cross=()):
+    """struct nav_config of abi.h, byte for byte; service None: no Teredo relay."""
+    out = endpoint(service, PORT) if service else bytes(8)
     out += v6("fe80::")[:8] + struct.pack("<IIIBBBB", 1280, life, REPROOF, admission_rfc, checksum_zero, 0, frags)
     out += struct.pack("<I", len(served))
     for prefix, length in served:

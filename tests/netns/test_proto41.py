@@ -376,7 +376,7 @@ def first(relay, address, about):
     return next((x["verdict"], x["reason"]) for x in relay.json("explain", address)["lines"] if x["about"] == about and x["reason"])
 
 
-EXPLAINED = [sixto4(SITE), sixto4("10.0.0.1"), sixto4(RELAY), sixto4("127.0.0.1"), "2a02:5::9", "2a02:7::9",
+EXPLAINED = [sixto4(SITE), sixto4("10.0.0.1"), sixto4(RELAY), sixto4("8.0.2.255"), sixto4("127.0.0.1"), "2a02:5::9", "2a02:7::9",
              sixrd(DOMAIN, MASK, EDGE, "::1"), sixrd(DOMAIN, MASK, BR, "::1"), "2001:0:a00:1:2000:1234:f7ff:f4fd"]
 
 
