@@ -7,6 +7,7 @@
 #define NAVALIS_BPF_PROTO41_H
 
 #include <navalis/demux.h>
+#include <navalis/icmp6.h>
 #include "tunnel.h"
 
 /* Does any of them take packets to this address? */
@@ -137,7 +138,7 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 	if (ecn < 0)
 		return R_ECN_CONGESTED;
 	t->ecn = (__u8)ecn;
-	r = decap_extensions(c, ip6);
+	r = ip6_inside(c, ip6, false);
 	if (r != R_NONE)
 		return r;
 	if (t->hop_limit <= 1)
