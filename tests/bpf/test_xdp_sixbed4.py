@@ -226,3 +226,16 @@ def test_routes_are_told_by_the_slow_path(x):
     x.expect(frame(), PASS, "NOT_OURS")
     x.expect(native(), PASS, "NOT_OURS", "v6")
     x.load(**CONFIG)
+
+
+def test_from_one_listener_to_the_other_where_it_is_let(x):
+    there = "2a00:6bed:4:2::"
+    ways = [frame(dst=peer("11.0.9.8", prefix=there)),
+            frame(src=peer(prefix=there), dst=peer("11.0.9.8"), udp=dict(dport=25788))]
+    both = {**CONFIG, "sixbed4": [sixbed4(LOCAL, PORT, PREFIX), sixbed4(LOCAL, 25788, there)],
+            "prefixes": [(PREFIX + "/64", SIXBED4, 0), (there + "/64", SIXBED4, 1)]}
+    for cross, action, reason in ((), DROP, "DST_TUNNEL"), ([(SIXBED4, SIXBED4)], REDIRECT, "DECAP"):
+        x.load(**both, cross=cross)
+        for f in ways:
+            x.expect(f, action, reason)
+    x.load(**CONFIG)
