@@ -55,8 +55,8 @@ def server(primary, secondary, relay_max=88, mtu=0):
     return v4(primary) + v4(secondary) + struct.pack("<HHI", relay_max, mtu, 0)
 
 
-def sixbed4(service, port, prefix, mtu=1280, min_port=1024, format=W2, retract=0, port0_native=0, routes=()):
-    return endpoint(service, port) + v6(prefix)[:8] + struct.pack("<HHBBBB", mtu, min_port, format, retract, port0_native, 0) + \
+def sixbed4(service, port, prefix, mtu=1280, min_port=1024, format=W2, retract=0, routes=()):
+    return endpoint(service, port) + v6(prefix)[:8] + struct.pack("<HHBBH", mtu, min_port, format, retract, 0) + \
         array([prefix6(r) for r in routes], 200) + bytes(4)
 
 

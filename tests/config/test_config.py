@@ -242,9 +242,7 @@ BAD_SECTIONS = {
     OFF + SIXBED4 + "routes = 2000::/15\n": (3, "[6bed4]: routes have a length from 16 to 128"),
     OFF + SIXBED4.replace("0.6", "0.6:25789") + "format = 2012\n":
         (3, "[6bed4]: the addresses of format = 2012 cannot hold an odd port"),
-    OFF + SIXBED4 + "format = 2012\nretract = yes\n": (3, "[6bed4]: retract and port0_native are for format = draft-04 alone"),
-    OFF + SIXBED4 + "format = 2012\nport0_native = yes\n":
-        (3, "[6bed4]: retract and port0_native are for format = draft-04 alone"),
+    OFF + SIXBED4 + "format = 2012\nretract = yes\n": (3, "[6bed4]: retract is for format = draft-04 alone"),
     OFF + HG48.replace("fd4a", "fc4a"): (3, "[hg48]: the HG48 prefix does not begin with fd, or has bits behind the first 64"),
     OFF + HG48.replace("1::/80", "1:1::/80"):
         (3, "[hg48]: the HG48 prefix does not begin with fd, or has bits behind the first 64"),
@@ -313,7 +311,7 @@ def test_all_mechanisms_are_printed_so_that_they_read_back(tmp_path):
     text = text.replace("[6to4]", "[6to4]\nsource = 192.88.99.1\nreturn_only = yes\nsends_for = 2a00::/16 2a01:1::/32\nmtu = 1400")
     text = text.replace("[6rd home]", "[6rd home]\nipv4_prefix = 10.0.0.0/8\nother_relays = 10.0.0.1 10.0.0.2\ndf = yes\ncopy_class = no\nmtu = 1480")
     text = text.replace("[6in4 a]", "[6in4 a]\nany_source = yes\nmtu = 1481".replace("1481", "1300"))
-    text = text.replace("[6bed4]", "[6bed4]\nroutes = 2a00::/16 2a01::/17\nmin_port = 0\nretract = yes\nport0_native = yes\nmtu = 1472")
+    text = text.replace("[6bed4]", "[6bed4]\nroutes = 2a00::/16 2a01::/17\nmin_port = 0\nretract = yes\nmtu = 1472")
     text = text.replace("[teredo-server]", "[teredo-server]\nsecondary = 9.9.9.9\nrelay_max = 1240\nmtu_option = no")
     text = text.replace("[hg48]", "[hg48]\nlife = 30\nwindow = 1\nwindow_packets = 9\nnew_per_source = 0\nmax_peers = 7\nmin_port = 1\nunsolicited = yes")
     text += "[6bed4 old]\nservice = 8.0.0.6\nformat = 2012\nprefix = fd00:1::/64\n" + SIXRD_B + SIXIN4_B

@@ -168,19 +168,19 @@ static void rfc4213_sixin4(void **st)
 static void sixbed4_listeners(void **st)
 {
 	struct nav_config *p = policy(OFF SIXBED4 "routes = 2a00::/16 2a01::/17\nmin_port = 0\nretract = yes\n"
-						  "port0_native = yes\nmtu = 1472\n" SIXBED4_OLD);
+						  "mtu = 1472\n" SIXBED4_OLD);
 	const struct sixbed4_config *b = p->sixbed4;
 	const struct in6_addr one = in6("2a00:300:0:1::"), two = in6("fd00:1::");
 
 	(void)st;
 	assert_true(endpoint4_equal(b[0].service, ep("8.0.0.6", SIXBED4_PORT)));
 	assert_true(sixbed4_is(&b[0], &one) && !sixbed4_is(&b[0], &two));
-	assert_true(b[0].format == SIXBED4_W2 && b[0].retract && b[0].port0_native);
+	assert_true(b[0].format == SIXBED4_W2 && b[0].retract);
 	assert_true(b[0].mtu == 1472 && !b[0].min_port && b[0].n_routes == 2);
 	assert_true(prefix_is(&b[0].route[1], "2a01::", 17));
 	assert_true(endpoint4_equal(b[1].service, ep("8.0.0.6", SIXBED4_PORT_W1)));
 	assert_true(sixbed4_is(&b[1], &two) && b[1].format == SIXBED4_W1 && b[1].mtu == 1280);
-	assert_true(b[1].min_port == 1024 && !b[1].retract && !b[1].port0_native && !b[1].n_routes);
+	assert_true(b[1].min_port == 1024 && !b[1].retract && !b[1].n_routes);
 	free(p);
 }
 

@@ -362,14 +362,10 @@ static void sixbed4_7_1_bounce_to_another_peer(void **st)
 	assert_int_equal(take(&cfg, &p, PEER, false, &in), R_BOUNCED);
 	cfg.min_port = 49167;
 	expect_reason(take(&cfg, &p, PEER, false, &in), R_CLIENT_PORT);
-	/* hosts of the same /64, where the operator says so */
-	p = packet(ECHO), put_dst(&p, "2001:db8:bed4:1::11");
-	expect_in(&p, PEER, R_CLIENT_PORT);
-	cfg.port0_native = 1;
-	expect_reason(take(&cfg, &p, PEER, false, &in), R_NOT_OURS);
-	p.b[7] = 1;
-	expect_reason(take(&cfg, &p, PEER, false, &in), R_HOP_LIMIT_IN);
+	/* port 0 is nobody, whatever the lowest one is */
 	cfg.min_port = 0;
+	p = packet(ECHO), put_dst(&p, "2001:db8:bed4:1::11");
+	expect_reason(take(&cfg, &p, PEER, false, &in), R_CLIENT_PORT);
 	/* 0.0.0.0 is nobody even where no list forbids it */
 	p = packet(ECHO), put_dst(&p, v[1].dst);
 	expect_reason(sixbed4_in(&cfg, &laboratory, PEER, exactly(&p), (__u32)p.len, true, &in), R_CLIENT_REFUSED);
@@ -526,8 +522,8 @@ static void sixbed4_7_2_native_packet_goes_where_its_destination_says(void **st)
 	expect_out(&p, R_NONE);
 	p = native(), put_dst(&p, "2001:db8:bed4:1::11");
 	expect_out(&p, R_CLIENT_PORT);
-	cfg.port0_native = 1;
-	expect_reason(out(&cfg, &p, false, &to), R_NOT_OURS);
+	cfg.min_port = 0;
+	expect_reason(out(&cfg, &p, false, &to), R_CLIENT_PORT);
 }
 
 /* ---- W1 */
