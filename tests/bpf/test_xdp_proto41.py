@@ -248,7 +248,7 @@ def test_rfc5969_8_sites_of_a_domain_meet_at_the_relay(x):
         wrapped(x.expect(f + b"pad", TX, "BOUNCED"), p, BR, far, flags="DF", tos=1)
     x.expect(arrives("6rd", dst=rd("8.0.9.8"), hlim=1), PASS, "HOP_LIMIT_IN")
     x.expect(arrives("6rd", dst=rd("8.0.9.8"), payload=sized(1481)), PASS, "TOO_BIG")
-    x.expect(arrives("6rd", dst=rd("8.0.2.77")), PASS, "NO_NEXT_HOP_IN")
+    x.expect(arrives("6rd", dst=rd("8.0.2.77")), PASS, "NO_NEXT_HOP_OUT")
 
 
 DISCOVERY = {

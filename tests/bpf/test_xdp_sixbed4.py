@@ -176,7 +176,7 @@ IN = {
     "destination options": (lambda: frame(inner(Raw(b"\x3b\0\x01\x04\0\0\0\0"), nh=60)), PASS, "INNER_EXTENSION"),
     "ESP to a peer": (lambda: frame(inner(Raw(b"esp" * 8), nh=50, dst=peer("11.0.9.8"))), PASS, "NEEDS_CHECKSUM"),
     "to this host": (lambda: frame(dst="2a00:1::1"), PASS, "NO_NEXT_HOP_IN"),
-    "to a peer without neighbour": (lambda: frame(dst=peer("8.0.2.77")), PASS, "NO_NEXT_HOP_IN"),
+    "to a peer without neighbour": (lambda: frame(dst=peer("8.0.2.77")), PASS, "NO_NEXT_HOP_OUT"),
 }
 
 
