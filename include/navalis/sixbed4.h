@@ -274,7 +274,8 @@ PURE enum reason sixbed4_in(const volatile struct sixbed4_config *cfg, const str
 	refusal = outer.addr == cfg->service.addr ? REFUSAL_OURS : refuse4(sets, outer.addr);
 	if (refusal == REFUSAL_OURS)
 		return R_OUTER_OURS;
-	if (refusal != REFUSAL_NONE || !outer.addr || !outer.port)
+	if (refusal != REFUSAL_NONE || !outer.addr || !outer.port ||
+	    HOST16(outer.port) < cfg->min_port)
 		return R_OUTER_REFUSED;
 
 	type = icmp6_type(c, ip6);

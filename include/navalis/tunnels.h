@@ -114,7 +114,7 @@ struct sixbed4_config {
 	struct endpoint4 service; /* where peers find us; wire order; address 0: switched off */
 	__u64 prefix;             /* the /64, first 8 bytes of addresses, as they lie in memory */
 	__u16 mtu;                /* of the tunnel, bytes of IPv6; both ways */
-	__u16 min_port;           /* host order: peers at lower ports are not sent to; 0 never is */
+	__u16 min_port;           /* host order: peers have no lower ports; 0 never is one */
 	__u8 format;              /* enum sixbed4_format */
 	__u8 retract;             /* 1: corrections take the old prefix back (drafts 1 to 3) */
 	__u16 pad;

@@ -133,11 +133,11 @@ def test_the_answer_leaves_by_the_next_hop_and_with_its_tags(x):
     x.vlan("v4.4", "v4", (AD, 100), (Q, 44))
     f = solicit()
     f = bytearray(f)
-    near = bytes(ETH4 / IP(src="8.44.0.2", dst=LOCAL) / UDP(sport=7, dport=PORT) / Raw(bytes(IPv6(f[42:]))))
+    near = bytes(ETH4 / IP(src="8.44.0.2", dst=LOCAL) / UDP(sport=4007, dport=PORT) / Raw(bytes(IPv6(f[42:]))))
     out = x.expect(near, TX, "SOLICITED")
     assert out[:22] == bytes.fromhex("020000004402 020000000444 88a80064 8100002c 0800")
-    want = advertised("fe80::1", peer("8.44.0.2", 7, 0))
-    outer(bytes.fromhex("020000000104 020000000004 0800") + out[22:], want, "8.44.0.2", 7, hops=0)
+    want = advertised("fe80::1", peer("8.44.0.2", 4007, 0))
+    outer(bytes.fromhex("020000000104 020000000004 0800") + out[22:], want, "8.44.0.2", 4007, hops=0)
 
 
 IN = {
@@ -153,6 +153,9 @@ IN = {
     "39 bytes": (lambda: frame(Raw(bytes(inner())[:39])), DROP, "INNER_NOT_IP6"),
     "bytes behind": (lambda: frame(Raw(bytes(inner()) + b"x")), DROP, "INNER_LENGTH"),
     "rfc3964 5.3.1 from 10/8": (lambda: frame(src=peer("10.0.0.1"), ip=dict(src="10.0.0.1")), DROP, "OUTER_REFUSED"),
+    "from a low port": (lambda: frame(src=peer(port=1023), udp=dict(sport=1023)), DROP, "OUTER_REFUSED"),
+    "solicited from a low port": (lambda: frame(IPv6(src="fe80::1", dst="ff02::2", hlim=255) / ICMPv6ND_RS(), udp=dict(sport=53)),
+                                  DROP, "OUTER_REFUSED"),
     "rfc6324 3 from us": (lambda: frame(src=peer(SERVICE), ip=dict(src=SERVICE)), DROP, "OUTER_OURS"),
     "another endpoint": (lambda: frame(udp=dict(sport=PPORT + 1)), PASS, "SIXBED4_MOVED"),
     "no peer's source": (lambda: frame(src="2a00::1"), DROP, "SRC_NOT_TEREDO"),

@@ -255,6 +255,23 @@ static void doubt_about_a_split_frame_is_no_verdict(void **st)
 	}
 }
 
+/* Services: what pretends to come from one would have it spoken to. */
+static void low_ports_are_not_answered_either(void **st)
+{
+	struct sixbed4_config cfg = router(SIXBED4_W2);
+	struct packet rs = packet(RS), echo = packet(ECHO);
+	struct sixbed4_in in;
+
+	(void)st;
+	cfg.min_port = 1024;
+	expect_reason(take(&cfg, &rs, ep("203.0.113.77", 1023), true, &in), R_OUTER_REFUSED);
+	expect_reason(take(&cfg, &echo, ep("203.0.113.77", 53), true, &in), R_OUTER_REFUSED);
+	expect_reason(take(&cfg, &rs, ep("203.0.113.77", 1024), true, &in), R_SOLICITED);
+	cfg.min_port = 53;
+	expect_reason(take(&cfg, &rs, ep("203.0.113.77", 53), true, &in), R_SOLICITED);
+	expect_reason(take(&cfg, &rs, ep("203.0.113.77", 52), true, &in), R_OUTER_REFUSED);
+}
+
 /* ---- data */
 
 static void sixbed4_7_1_genuine_packet_goes_native(void **st)
@@ -719,6 +736,7 @@ int main(void)
 		cmocka_unit_test(sixbed4_6_unusual_solicitations_are_the_slow_paths),
 		cmocka_unit_test(sixbed4_6_routes_retraction_and_room),
 		cmocka_unit_test(doubt_about_a_split_frame_is_no_verdict),
+		cmocka_unit_test(low_ports_are_not_answered_either),
 		cmocka_unit_test(sixbed4_7_1_genuine_packet_goes_native),
 		cmocka_unit_test(sixbed4_7_1_refusals_by_name),
 		cmocka_unit_test(sixbed4_7_1_bounce_to_another_peer),
