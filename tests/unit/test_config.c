@@ -227,7 +227,7 @@ static void tunnels_and_crossings(void **st)
 		{ "fd4a:6b8c:2d10:1::1", TUNNEL_HG48, 0 },  { "2a00:400::1", TUNNEL_NONE, 7 },
 	};
 	struct nav_config *p = policy(
-		OFF "cross = 6rd:6bed4 6rd:6rd\ncross = hg48:teredo\n" TEREDO SERVER SIXTO4 SIXRD SIXIN4 SIXBED4
+		OFF "cross = 6rd:6bed4 6rd:6rd\ncross = 6in4:teredo\n" TEREDO SERVER SIXTO4 SIXRD SIXIN4 SIXBED4
 		SIXBED4_OLD HG48 SIXRD_B);
 	const struct tunnel_prefixes *t = &p->tunnels;
 
@@ -241,7 +241,7 @@ static void tunnels_and_crossings(void **st)
 		for (enum tunnel from = TUNNEL_TEREDO; from < TUNNEL_MAX; from++) {
 			const bool may = at[i].tunnel == TUNNEL_NONE ||
 					 (from == TUNNEL_SIXRD && (at[i].tunnel == TUNNEL_SIXBED4 || at[i].tunnel == TUNNEL_SIXRD)) ||
-					 (from == TUNNEL_HG48 && at[i].tunnel == TUNNEL_TEREDO);
+					 (from == TUNNEL_SIXIN4 && at[i].tunnel == TUNNEL_TEREDO);
 
 			expect_reason(tunnels_cross(t, from, 99, &a, NULL), may ? R_NONE : R_DST_TUNNEL);
 		}
