@@ -202,13 +202,13 @@ static void hg48_in_coarse_units(void **st)
 	assert_int_equal(p->hg48.max_peers, 16384);
 	assert_true(p->hg48.min_port == 1024 && !p->hg48.unsolicited && p->hg48.link.mtu == HG48_MTU);
 	for (__u64 now = 1; now <= 60 * 1000 / 16; now++) /* a minute, asked in each unit: 20 a second */
-		taken += hg48_admit(&p->hg48, &m, 0, now) == R_NONE;
+		taken += hg48_admit(&p->hg48, &m, 0, 0, now) == R_NONE;
 	assert_in_range(taken, 60 * 20, 62 * 20);
 	assert_int_equal(q->hg48.life, 30000 / 16);
 	assert_int_equal(q->hg48.window, 1000 / 16);
 	assert_true(q->hg48.window_packets == 9 && q->hg48.max_peers == 7 && q->hg48.min_port == 1 && q->hg48.unsolicited);
 	for (int i = 0; i < 1000; i++)
-		assert_int_equal(hg48_admit(&q->hg48, &m, 0, 1), R_NONE);
+		assert_int_equal(hg48_admit(&q->hg48, &m, 0, 0, 1), R_NONE);
 	free(p);
 	free(q);
 }
