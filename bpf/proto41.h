@@ -7,6 +7,7 @@
 #define NAVALIS_BPF_PROTO41_H
 
 #include <navalis/demux.h>
+#include <navalis/icmp6.h>
 #include "tunnel.h"
 
 /* Does any of them take packets to this address? */

@@ -81,7 +81,7 @@ STEP int sixbed4_decap(struct xdp_md *ctx, __u32 which)
 		return R_NOT_OURS;
 	s = &cfg.sixbed4[which];
 	r = sixbed4_in(s, NULL, t->came.src, c, t->payload_len, false, &in);
-	if (!in.ip6 || (r != R_NONE && r != R_NOT_OURS && r != R_BOUNCED && r != R_SOLICITED))
+	if (!in.ip6 || (r != R_NONE && r != R_BOUNCED && r != R_SOLICITED))
 		return r;
 	tunnel_inner(t, in.ip6);
 	t->off = IP4_LEN + UDP_LEN;

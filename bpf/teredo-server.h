@@ -104,7 +104,7 @@ STEP int server_relay(struct xdp_md *ctx)
 		return R_NOT_LINEAR;
 	id = encap_id(t->to.dst.addr);
 	if (!id || !way_of(&way, &t->hop))
-		return R_NO_NEXT_HOP_IN;
+		return R_NO_NEXT_HOP_OUT;
 	if (!frame_change(&f, &way, t->off, t->len, t->put, BE16(ETH_P_IP), &c))
 		return R_NO_ROOM;
 	h = cur_make(&c, sizeof(*h));

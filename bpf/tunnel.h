@@ -118,7 +118,7 @@ STEP int tunnel_hop4(struct xdp_md *ctx)
 	hop = nexthop4(&f, t->onward == ONWARD_PROTO41 ? IPPROTO_IPV6 : IPPROTO_UDP, t->to.src.addr,
 		       t->to.dst.addr, t->put + t->len, IP4_LEN + PROTO41_MTU_MAX);
 	if (!hop)
-		return t->off ? R_NO_NEXT_HOP_IN : R_NO_NEXT_HOP_OUT;
+		return R_NO_NEXT_HOP_OUT;
 	t->hop = *hop;
 	return R_NONE;
 }
@@ -195,7 +195,7 @@ STEP int tunnel_to_proto41(struct xdp_md *ctx)
 		return R_NOT_LINEAR;
 	id = encap_id(t->to.dst.addr);
 	if (!id || !way_of(&way, &t->hop))
-		return t->off ? R_NO_NEXT_HOP_IN : R_NO_NEXT_HOP_OUT;
+		return R_NO_NEXT_HOP_OUT;
 	if (!frame_change(&f, &way, t->off, t->len, IP4_LEN, BE16(ETH_P_IP), &c))
 		return R_NO_ROOM;
 	h = cur_make(&c, sizeof(*h));
@@ -225,7 +225,7 @@ STEP int tunnel_to_udp(struct xdp_md *ctx)
 		return R_NOT_LINEAR;
 	id = encap_id(t->to.dst.addr);
 	if (!id || !way_of(&way, &t->hop))
-		return t->off ? R_NO_NEXT_HOP_IN : R_NO_NEXT_HOP_OUT;
+		return R_NO_NEXT_HOP_OUT;
 	if (!frame_change(&f, &way, t->off, t->len, IP4_LEN + UDP_LEN, BE16(ETH_P_IP), &c))
 		return R_NO_ROOM;
 	h = cur_make(&c, sizeof(*h));
@@ -298,7 +298,7 @@ STEP int tunnel_answer(struct xdp_md *ctx)
 		return R_NOT_LINEAR;
 	id = encap_id(t->to.dst.addr);
 	if (!id || !way_of(&way, &t->hop))
-		return R_NO_NEXT_HOP_IN;
+		return R_NO_NEXT_HOP_OUT;
 	if (bpf_xdp_adjust_head(ctx, (int)((__u32)f.len - (way.l2 + t->put + t->len))))
 		return R_NO_ROOM;
 	c = frame_cursor(&f);

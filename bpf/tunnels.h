@@ -66,7 +66,7 @@ static __always_inline enum reason tunnels_ask(struct xdp_md *ctx, struct tunnel
 	r = SAID(sixbed4_decap(ctx, which));
 	if (r == R_SOLICITED)
 		return SAID(sixbed4_advertise(which));
-	return r == R_NONE && t->onward == ONWARD_NATIVE ? MAY_LEAVE(sixbed4, 0, &t->dst) : r;
+	return r == R_NONE && t->onward == ONWARD_NATIVE ? MAY_LEAVE(sixbed4, which, &t->dst) : r;
 }
 
 STEP int tunnels_from_ip4(struct xdp_md *ctx)

@@ -111,8 +111,8 @@ static const char *conflict_sixbed4(const struct sixbed4_config *b)
 			return "routes have a length from 16 to 128";
 	if (b->format == SIXBED4_W1 && HOST16(b->service.port) & 1)
 		return "the addresses of format = 2012 cannot hold an odd port";
-	if (b->format == SIXBED4_W1 && (b->retract || b->port0_native))
-		return "retract and port0_native are for format = draft-04 alone";
+	if (b->format == SIXBED4_W1 && b->retract)
+		return "retract is for format = draft-04 alone";
 	return NULL;
 }
 

@@ -5,6 +5,7 @@
 
 #include "config-impl.h"
 #include "log.h"
+#include "navalis/conflict.h"
 #include "navalis/input.h"
 #include "navalis/proto41.h"
 #include "navalis/sixbed4.h"
@@ -31,7 +32,7 @@ static const struct words formats[] = { { "draft-04", SIXBED4_W2 }, { "2012", SI
 static const struct words mtu_options[] = { { "no", 0 }, { "yes", TEREDO_MTU }, { NULL, 0 } };
 static const struct words tunnels[] = { { "teredo", TUNNEL_TEREDO }, { "6bed4", TUNNEL_SIXBED4 },
 					{ "6to4", TUNNEL_SIXTO4 }, { "6rd", TUNNEL_SIXRD },
-					{ "6in4", TUNNEL_SIXIN4 }, { "hg48", TUNNEL_HG48 },
+					{ "6in4", TUNNEL_SIXIN4 },
 					{ NULL, 0 } };
 
 const struct value_form value_forms[] = {
@@ -50,7 +51,8 @@ const struct value_form value_forms[] = {
 	[ADDRESSES4] = { NULL, "IPv4 addresses of hosts, as 192.0.2.1,", "addresses", 8 },
 	[PREFIXES4] = { NULL, "IPv4 prefixes with no bit set behind their length, as 198.51.100.0/24", "prefixes", 8 },
 	[PREFIXES6] = { NULL, "IPv6 prefixes with no bit set behind their length, as 2001:db8::/32", "prefixes", 3 },
-	[CROSSINGS] = { NULL, "FROM:TO, each of them teredo, 6bed4, 6to4, 6rd, 6in4 or hg48,", "crossings", 8 },
+	[CROSSINGS] = { NULL, "FROM:TO, each of them teredo, 6bed4, 6to4, 6rd or 6in4, but not teredo:teredo, teredo:6bed4, "
+			     "6bed4:teredo and 6to4:6to4,", "crossings", 8 },
 };
 
 /* Numbers are as wide as they are in the policy. */
@@ -166,7 +168,8 @@ static bool parse_crossing(char *text, struct config_crossing *ret)
 	if (!colon)
 		return false;
 	*colon++ = '\0';
-	if (!parse_word(tunnels, text, &from) || !parse_word(tunnels, colon, &to))
+	if (!parse_word(tunnels, text, &from) || !parse_word(tunnels, colon, &to) ||
+	    !tunnels_may_cross((enum tunnel)from, (enum tunnel)to))
 		return false;
 	*ret = (struct config_crossing){ (__u8)from, (__u8)to };
 	return true;

@@ -46,6 +46,19 @@ PURE bool tunnels_add_prefix(struct tunnel_prefixes *t, enum tunnel tunnel, __u3
 	return true;
 }
 
+/*
+ * Can a packet go this way at all, once it is open? Teredo addresses are nothing that Teredo or 6bed4
+ * would carry on or take for native, nor are 6to4 addresses to 6to4, and HG48's are unique local.
+ */
+PURE bool tunnels_may_cross(enum tunnel from, enum tunnel to)
+{
+	if (from == TUNNEL_HG48 || to == TUNNEL_HG48)
+		return false;
+	if (from == TUNNEL_TEREDO || (to == TUNNEL_TEREDO && from == TUNNEL_SIXBED4))
+		return to != TUNNEL_TEREDO && to != TUNNEL_SIXBED4;
+	return from != TUNNEL_SIXTO4 || to != TUNNEL_SIXTO4;
+}
+
 /* The prefixes of 6to4, 6rd and HG48. */
 static inline bool tunnels_add_prefixes(struct tunnel_prefixes *to, const struct tunnels *t)
 {

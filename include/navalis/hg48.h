@@ -125,17 +125,23 @@ PURE bool hg48_confirmed(const volatile struct hg48_config *hg, const struct hg4
 	return hg48_within(p->heard, hg->life, now);
 }
 
-/* False when it can be forgotten. */
+/*
+ * False when it can be forgotten. One that has not answered is known for a window after what was sent
+ * to it, and not for a life: anybody can have something sent.
+ */
 PURE bool hg48_live(const volatile struct hg48_config *hg, const struct hg48_peer *p, __u64 now)
 {
-	return hg48_confirmed(hg, p, now) || hg48_within(p->sent, hg->life, now);
+	return hg48_confirmed(hg, p, now) || hg48_within(p->sent, hg->window, now);
 }
 
-/* May there be one more than n peers, for a native source whose /64 has this meter? */
+/*
+ * May there be one more than n peers, for a native source whose /64 has this meter? Those that were
+ * never heard of hold half of all at most.
+ */
 PURE enum reason hg48_admit(const volatile struct hg48_config *hg, struct meter *source, __u32 n,
-			    __u64 now)
+			    __u32 unheard, __u64 now)
 {
-	if (n >= hg->max_peers)
+	if (n >= hg->max_peers || unheard >= hg->max_peers - hg->max_peers / 2)
 		return R_TABLE_FULL;
 	return meter_take(source, &hg->fresh, now) ? R_NONE : R_LIMIT_SOURCE;
 }

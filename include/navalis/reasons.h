@@ -28,6 +28,7 @@ enum nav_meter {
 	METER_BUBBLE, /* answering bubbles: what proves clients */
 	METER_IN,     /* data from unproven clients */
 	METER_OUT,    /* native packets to unproven clients */
+	METER_KNOWN,  /* from where it says, as all that proven clients send to this host itself */
 	METER_ODD,    /* what only the kernel can handle: errors to be answered, fragments, options */
 	METER_MAX,
 };

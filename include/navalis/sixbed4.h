@@ -104,7 +104,7 @@ PURE bool sixbed4_is_ours(const volatile struct sixbed4_config *cfg, const struc
 
 /*
  * Which endpoint does this address under the prefix name, and may anything be sent there?
- * Section 13. R_NONE with *to; R_NOT_OURS for a host of the same /64 (port0_native); or why not.
+ * Section 13. R_NONE with *to, or why not.
  */
 PURE enum reason sixbed4_target(const volatile struct sixbed4_config *cfg,
 				const struct refuse4 *sets, const struct in6_addr *a,
@@ -118,8 +118,6 @@ PURE enum reason sixbed4_target(const volatile struct sixbed4_config *cfg,
 	if (sixbed4_is_ours(cfg, a))
 		return R_SIXBED4_LOCAL;
 	*to = sixbed4_unpack(format, low);
-	if (!to->port && cfg->port0_native && format == SIXBED4_W2)
-		return R_NOT_OURS;
 	if (!to->port || HOST16(to->port) < cfg->min_port)
 		return R_CLIENT_PORT;
 	if (!to->addr) /* whatever the list says: a laboratory's is empty */
@@ -244,9 +242,10 @@ PURE enum reason sixbed4_discovery(const volatile struct sixbed4_config *cfg,
 
 /*
  * A datagram to the service endpoint (section 7.1), in that order. c stands at the UDP payload,
- * which is payload_len bytes long; when deep, all of them can be read. Returns R_NONE genuine, for
- * native IPv6: what policy_native_dst() lets pass is stripped and routed R_NOT_OURS       the same,
- * to a host of our own /64 (port0_native) R_BOUNCED        genuine, for the peer at in->to
+ * which is payload_len bytes long; when deep, all of them can be read. Returns
+ *   R_NONE           genuine, for native IPv6: what policy_native_dst() lets pass is stripped and
+ *                    routed
+ *   R_BOUNCED        genuine, for the peer at in->to
  *   R_SOLICITED      to be answered with an advertisement to in->to, the outer source
  *   R_SIXBED4_MOVED  to be dropped, and answered with a corrective advertisement to in->to
  * (section 6.3) R_SIXBED4_NS     to be answered with a neighbour advertisement to in->to
@@ -260,7 +259,7 @@ PURE enum reason sixbed4_in(const volatile struct sixbed4_config *cfg, const str
 {
 	const struct ipv6hdr *ip6;
 	struct endpoint4 peer;
-	bool bounce, hosts = false;
+	bool bounce;
 	enum refusal refusal;
 	enum reason r;
 	__u64 low;
@@ -274,7 +273,8 @@ PURE enum reason sixbed4_in(const volatile struct sixbed4_config *cfg, const str
 	refusal = outer.addr == cfg->service.addr ? REFUSAL_OURS : refuse4(sets, outer.addr);
 	if (refusal == REFUSAL_OURS)
 		return R_OUTER_OURS;
-	if (refusal != REFUSAL_NONE || !outer.addr || !outer.port)
+	if (refusal != REFUSAL_NONE || !outer.addr || !outer.port ||
+	    HOST16(outer.port) < cfg->min_port)
 		return R_OUTER_REFUSED;
 
 	type = icmp6_type(c, ip6);
@@ -301,8 +301,7 @@ PURE enum reason sixbed4_in(const volatile struct sixbed4_config *cfg, const str
 	bounce = sixbed4_is(cfg, &ip6->daddr);
 	if (bounce) {
 		r = sixbed4_target(cfg, sets, &ip6->daddr, &peer);
-		hosts = r == R_NOT_OURS;
-		if (r != R_NONE && !hosts)
+		if (r != R_NONE)
 			return r;
 	}
 	r = ip6_inside(c, ip6, deep);
@@ -312,8 +311,6 @@ PURE enum reason sixbed4_in(const volatile struct sixbed4_config *cfg, const str
 		return R_HOP_LIMIT_IN;
 	if (payload_len > cfg->mtu)
 		return R_TOO_BIG;
-	if (hosts)
-		return R_NOT_OURS;
 	if (!bounce)
 		return R_NONE;
 	in->to = peer;

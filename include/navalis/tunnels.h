@@ -114,11 +114,10 @@ struct sixbed4_config {
 	struct endpoint4 service; /* where peers find us; wire order; address 0: switched off */
 	__u64 prefix;             /* the /64, first 8 bytes of addresses, as they lie in memory */
 	__u16 mtu;                /* of the tunnel, bytes of IPv6; both ways */
-	__u16 min_port;           /* host order: peers at lower ports are not sent to; 0 never is */
+	__u16 min_port;           /* host order: peers have no lower ports; 0 never is one */
 	__u8 format;              /* enum sixbed4_format */
 	__u8 retract;             /* 1: corrections take the old prefix back (drafts 1 to 3) */
-	__u8 port0_native;        /* 1: W2 addresses with port 0 are hosts of the same /64 */
-	__u8 pad;
+	__u16 pad;
 	__u32 n_routes;
 	struct prefix6 route[SIXBED4_ROUTES]; /* told to peers; length 16..128 */
 	__u32 pad2;

@@ -14,6 +14,7 @@ struct hg48_table {
 		struct hg48_peer peer;
 	} *entry;
 	__u32 mask, n, swept;
+	__u32 unheard; /* of n: those that never answered */
 	__u64 seed;
 	struct meter source[SOURCES]; /* native prefixes share them by hash, which can only be stricter */
 };
@@ -76,7 +77,7 @@ struct hg48_peer *hg48_table_add(struct hg48_table *t, const struct hg48_config 
 	*why = R_NONE;
 	if (known)
 		return known;
-	*why = hg48_admit(cfg, meter, t->n, now);
+	*why = hg48_admit(cfg, meter, t->n, source ? t->unheard : 0, now);
 	if (*why != R_NONE)
 		return NULL;
 	while (e < end && e->key && hg48_live(cfg, &e->peer, now))
@@ -86,8 +87,15 @@ struct hg48_peer *hg48_table_add(struct hg48_table *t, const struct hg48_config 
 		return NULL;
 	}
 	t->n += !e->key;
+	t->unheard += !e->key || e->peer.heard;
 	*e = (struct hg48_entry){ .key = key_of(at) };
 	return &e->peer;
+}
+
+void hg48_table_heard(struct hg48_table *t, struct hg48_peer *p, __u64 now)
+{
+	t->unheard -= !p->heard;
+	hg48_heard(p, now);
 }
 
 void hg48_table_sweep(struct hg48_table *t, const struct hg48_config *cfg, __u32 parts, __u64 now)
@@ -100,6 +108,7 @@ void hg48_table_sweep(struct hg48_table *t, const struct hg48_config *cfg, __u32
 		if (e->key && !hg48_live(cfg, &e->peer, now)) {
 			e->key = 0;
 			t->n--;
+			t->unheard -= !e->peer.heard;
 		}
 	}
 }
@@ -166,6 +175,6 @@ void hg48_came(struct transit *t, struct datagram_in *d, struct transit_out *out
 	peer = hg48_table_add(t->hg48, hg, d->from, 0, time_of(d->now), &out->reason);
 	if (!peer)
 		return;
-	hg48_heard(peer, time_of(d->now));
+	hg48_table_heard(t->hg48, peer, time_of(d->now));
 	transit_write(out, R_DECAP, p.ip6, p.len);
 }

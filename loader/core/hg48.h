@@ -24,6 +24,9 @@ struct hg48_peer *hg48_table_find(struct hg48_table *t, struct endpoint4 at);
 struct hg48_peer *hg48_table_add(struct hg48_table *t, const struct hg48_config *cfg,
 				 struct endpoint4 at, __u64 source, __u64 now, enum reason *why);
 
+/* A packet that may enter came from it. */
+void hg48_table_heard(struct hg48_table *t, struct hg48_peer *p, __u64 now);
+
 /* Forgets those of one of so many parts whose time is over; the next part with the next call. */
 void hg48_table_sweep(struct hg48_table *t, const struct hg48_config *cfg, __u32 parts, __u64 now);
 

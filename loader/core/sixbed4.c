@@ -43,22 +43,21 @@ static void advertise(struct transit *t, const struct sixbed4_config *cfg, const
 		out->reason = R_LIMIT_CLIENT;
 }
 
-/* Genuine: to native IPv6, to a host of the same /64, or to another peer. */
+/* Genuine: to native IPv6, or to another peer. */
 static void forward(struct transit *t, __u32 id, const struct datagram_in *d, struct passage *p,
 		    struct transit_out *out)
 {
-	const enum reason where = out->reason;
+	const bool bounced = out->reason == R_BOUNCED;
 
-	if (where == R_NONE)
-		out->reason = policy_native_dst(t->policy, &t->host->own, &p->ip6->daddr);
+	if (bounced)
+		out->reason = transit_enter_local(t, d->tos, p);
 	else
-		out->reason = R_NONE;
-	if (out->reason == R_NONE)
-		out->reason = where == R_NONE ? transit_enter(t, TUNNEL_SIXBED4, id, d->tos, p) :
-						transit_enter_local(t, d->tos, p);
+		out->reason = policy_native_dst(t->policy, &t->host->own, &p->ip6->daddr);
+	if (!bounced && out->reason == R_NONE)
+		out->reason = transit_enter(t, TUNNEL_SIXBED4, id, d->tos, p);
 	if (out->reason != R_NONE)
 		return;
-	if (where == R_BOUNCED) {
+	if (bounced) {
 		p->ip6->hop_limit--;
 		transit_send(out, R_BOUNCED, p->ip6, p->len);
 	} else {
@@ -97,7 +96,6 @@ void sixbed4_came(struct transit *t, __u32 id, struct datagram_in *d, struct tra
 		transit_error(t, out, R_TOO_BIG, ICMP6_PACKET_TOO_BIG, cfg->mtu, &p, d->now);
 		break;
 	case R_NONE:
-	case R_NOT_OURS:
 	case R_BOUNCED:
 		forward(t, id, d, &p, out);
 		break;

@@ -225,3 +225,14 @@ def test_rfc4380_5_4_2_served_prefixes_meters_and_admission(x):
     x.load(admission_rfc=1)
     x.expect(bubble("fe80::1"), PASS, "UNPROVEN_IN")
     x.load(own4=(SERVICE,))
+
+
+def test_what_nobody_has_checked_does_not_starve_known_clients(x):
+    x.load(meter=1, burst=2)
+    x.add(TEREDO)
+    for f, passed, over in ((frame(ip=dict(frag=1)), "IP4_FRAGMENT", "OVER_ODD"),
+                            (frame(dst="2a00:1::1"), "NO_NEXT_HOP_IN", "OVER_KNOWN")):
+        x.expect(f, PASS, passed)
+        assert [x.run(f)[:2] for _ in range(8)][-1] == (DROP, over)
+        x.expect(f, DROP, over)
+    x.load(own4=(SERVICE,))

@@ -254,7 +254,24 @@ def test_rfc5969_8_sites_of_a_domain_meet_at_the_relay(x):
         wrapped(x.expect(f + b"pad", TX, "BOUNCED"), p, BR, far, flags="DF", tos=1)
     x.expect(arrives("6rd", dst=rd("8.0.9.8"), hlim=1), PASS, "HOP_LIMIT_IN")
     x.expect(arrives("6rd", dst=rd("8.0.9.8"), payload=sized(1481)), PASS, "TOO_BIG")
-    x.expect(arrives("6rd", dst=rd("8.0.2.77")), PASS, "NO_NEXT_HOP_IN")
+    x.expect(arrives("6rd", dst=rd("8.0.2.77")), PASS, "NO_NEXT_HOP_OUT")
+
+
+DISCOVERY = {
+    "solicitation": (dict(payload=Raw(b"\x87" + bytes(23))), DROP, "ND_FORWARD"),
+    "advertisement": (dict(payload=Raw(b"\x86" + bytes(15))), DROP, "ND_FORWARD"),
+    "redirect": (dict(payload=Raw(b"\x89" + bytes(39))), DROP, "ND_FORWARD"),
+    "perhaps, in fragments": (dict(payload=Raw(b"\x3a\0\0\x01\0\0\0\x07\x86" + bytes(15)), nh=44), PASS, "INNER_EXTENSION"),
+    "no, in fragments": (dict(payload=Raw(b"\x11\0\0\x01\0\0\0\x07" + bytes(16)), nh=44), REDIRECT, "DECAP"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", DISCOVERY)
+def test_neighbour_discovery_leaves_no_tunnel(x, case, kind):
+    how, action, reason = DISCOVERY[case]
+    how = {"nh": 58, **how}
+    x.expect(arrives(kind, hlim=255, **how), action, reason)
 
 
 def test_rfc4213_3_6_any_source_where_it_is_asked_for(x):

@@ -133,11 +133,11 @@ def test_the_answer_leaves_by_the_next_hop_and_with_its_tags(x):
     x.vlan("v4.4", "v4", (AD, 100), (Q, 44))
     f = solicit()
     f = bytearray(f)
-    near = bytes(ETH4 / IP(src="8.44.0.2", dst=LOCAL) / UDP(sport=7, dport=PORT) / Raw(bytes(IPv6(f[42:]))))
+    near = bytes(ETH4 / IP(src="8.44.0.2", dst=LOCAL) / UDP(sport=4007, dport=PORT) / Raw(bytes(IPv6(f[42:]))))
     out = x.expect(near, TX, "SOLICITED")
     assert out[:22] == bytes.fromhex("020000004402 020000000444 88a80064 8100002c 0800")
-    want = advertised("fe80::1", peer("8.44.0.2", 7, 0))
-    outer(bytes.fromhex("020000000104 020000000004 0800") + out[22:], want, "8.44.0.2", 7, hops=0)
+    want = advertised("fe80::1", peer("8.44.0.2", 4007, 0))
+    outer(bytes.fromhex("020000000104 020000000004 0800") + out[22:], want, "8.44.0.2", 4007, hops=0)
 
 
 IN = {
@@ -153,6 +153,9 @@ IN = {
     "39 bytes": (lambda: frame(Raw(bytes(inner())[:39])), DROP, "INNER_NOT_IP6"),
     "bytes behind": (lambda: frame(Raw(bytes(inner()) + b"x")), DROP, "INNER_LENGTH"),
     "rfc3964 5.3.1 from 10/8": (lambda: frame(src=peer("10.0.0.1"), ip=dict(src="10.0.0.1")), DROP, "OUTER_REFUSED"),
+    "from a low port": (lambda: frame(src=peer(port=1023), udp=dict(sport=1023)), DROP, "OUTER_REFUSED"),
+    "solicited from a low port": (lambda: frame(IPv6(src="fe80::1", dst="ff02::2", hlim=255) / ICMPv6ND_RS(), udp=dict(sport=53)),
+                                  DROP, "OUTER_REFUSED"),
     "rfc6324 3 from us": (lambda: frame(src=peer(SERVICE), ip=dict(src=SERVICE)), DROP, "OUTER_OURS"),
     "another endpoint": (lambda: frame(udp=dict(sport=PPORT + 1)), PASS, "SIXBED4_MOVED"),
     "no peer's source": (lambda: frame(src="2a00::1"), DROP, "SRC_NOT_TEREDO"),
@@ -167,6 +170,7 @@ IN = {
     "to a peer in 10/8": (lambda: frame(dst=peer("10.0.0.1")), DROP, "CLIENT_REFUSED"),
     "to a peer that is us": (lambda: frame(dst=peer(SERVICE)), DROP, "CLIENT_OURS"),
     "to a low port": (lambda: frame(dst=peer(port=53)), DROP, "CLIENT_PORT"),
+    "to port 0": (lambda: frame(dst=PREFIX + "11"), DROP, "CLIENT_PORT"),
     "to an opaque address": (lambda: frame(dst="2a00:6bed:4:1:200::1"), DROP, "SIXBED4_OPAQUE"),
     "hop limit 1": (lambda: frame(hlim=1), PASS, "HOP_LIMIT_IN"),
     "1281 bytes": (lambda: frame(inner(sized(1281))), PASS, "TOO_BIG"),
@@ -175,7 +179,7 @@ IN = {
     "destination options": (lambda: frame(inner(Raw(b"\x3b\0\x01\x04\0\0\0\0"), nh=60)), PASS, "INNER_EXTENSION"),
     "ESP to a peer": (lambda: frame(inner(Raw(b"esp" * 8), nh=50, dst=peer("11.0.9.8"))), PASS, "NEEDS_CHECKSUM"),
     "to this host": (lambda: frame(dst="2a00:1::1"), PASS, "NO_NEXT_HOP_IN"),
-    "to a peer without neighbour": (lambda: frame(dst=peer("8.0.2.77")), PASS, "NO_NEXT_HOP_IN"),
+    "to a peer without neighbour": (lambda: frame(dst=peer("8.0.2.77")), PASS, "NO_NEXT_HOP_OUT"),
 }
 
 
@@ -194,6 +198,7 @@ OUT = {
     "to 10/8": (lambda: native(dst=peer("10.0.0.1")), DROP, "CLIENT_REFUSED"),
     "to us": (lambda: native(dst=peer(SERVICE)), DROP, "CLIENT_OURS"),
     "to a low port": (lambda: native(dst=peer(port=53)), DROP, "CLIENT_PORT"),
+    "to port 0": (lambda: native(dst=PREFIX + "11"), DROP, "CLIENT_PORT"),
     "to an opaque address": (lambda: native(dst="2a00:6bed:4:1:100::1"), DROP, "SIXBED4_OPAQUE"),
     "to the router": (lambda: native(dst=peer(LOCAL, PORT, 0)), PASS, "SIXBED4_LOCAL"),
     "discovery": (lambda: native(ICMPv6ND_RA()), DROP, "ND_FORWARD"),
@@ -225,4 +230,17 @@ def test_routes_are_told_by_the_slow_path(x):
     x.load(own4=(SERVICE, LOCAL))
     x.expect(frame(), PASS, "NOT_OURS")
     x.expect(native(), PASS, "NOT_OURS", "v6")
+    x.load(**CONFIG)
+
+
+def test_from_one_listener_to_the_other_where_it_is_let(x):
+    there = "2a00:6bed:4:2::"
+    ways = [frame(dst=peer("11.0.9.8", prefix=there)),
+            frame(src=peer(prefix=there), dst=peer("11.0.9.8"), udp=dict(dport=25788))]
+    both = {**CONFIG, "sixbed4": [sixbed4(LOCAL, PORT, PREFIX), sixbed4(LOCAL, 25788, there)],
+            "prefixes": [(PREFIX + "/64", SIXBED4, 0), (there + "/64", SIXBED4, 1)]}
+    for cross, action, reason in ((), DROP, "DST_TUNNEL"), ([(SIXBED4, SIXBED4)], REDIRECT, "DECAP"):
+        x.load(**both, cross=cross)
+        for f in ways:
+            x.expect(f, action, reason)
     x.load(**CONFIG)

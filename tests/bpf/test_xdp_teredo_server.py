@@ -124,7 +124,7 @@ NEGATIVE = {
     "to port 0": (lambda: frame(bubble(address(ONE, "11.0.9.8", 0))), DROP, "CLIENT_PORT"),
     "behind an indication": (lambda: frame(bubble(), AUTH), PASS, "NEEDS_CHECKSUM"),
     "without UDP checksum": (lambda: frame(bubble(), udp=dict(chksum=0)), PASS, "NEEDS_CHECKSUM"),
-    "no next hop to the client": (lambda: frame(bubble(address(ONE, "8.0.2.77", 9))), PASS, "NO_NEXT_HOP_IN"),
+    "no next hop to the client": (lambda: frame(bubble(address(ONE, "8.0.2.77", 9))), PASS, "NO_NEXT_HOP_OUT"),
     "native, hop limit 1": (lambda: frame(echo("2a00:f::7", hlim=1)), PASS, "HOP_LIMIT_IN"),
     "native, unique local": (lambda: frame(echo("fd00::1")), DROP, "DST_SITE"),
     "native, congestion": (lambda: frame(echo("2a00:f::7"), ip=dict(tos=3)), DROP, "ECN_CONGESTED"),

@@ -55,8 +55,8 @@ def server(primary, secondary, relay_max=88, mtu=0):
     return v4(primary) + v4(secondary) + struct.pack("<HHI", relay_max, mtu, 0)
 
 
-def sixbed4(service, port, prefix, mtu=1280, min_port=1024, format=W2, retract=0, port0_native=0, routes=()):
-    return endpoint(service, port) + v6(prefix)[:8] + struct.pack("<HHBBBB", mtu, min_port, format, retract, port0_native, 0) + \
+def sixbed4(service, port, prefix, mtu=1280, min_port=1024, format=W2, retract=0, routes=()):
+    return endpoint(service, port) + v6(prefix)[:8] + struct.pack("<HHBBH", mtu, min_port, format, retract, 0) + \
         array([prefix6(r) for r in routes], 200) + bytes(4)
 
 
@@ -102,10 +102,10 @@ def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=
     out = out.ljust(36 + 320 + 8 + 8192, b"\0")
     out += struct.pack("<I8I", len(nics), *(list(nics) + [0] * (NICS - len(nics))))
     out += struct.pack("<II3QI", BUCKETS, SHIFT, *SEED, nexthop_life)
-    out += struct.pack("<II", meter, burst) * 5
+    out += struct.pack("<II", meter, burst) * 6
     out += server.ljust(16, b"\0") + bytes(4) + b"".join(sixbed4).ljust(2 * 232, b"\0")
     out += sixto4.ljust(184, b"\0") + array(sixrd, 8 * 60) + array([v4(a) for a in sixin4_locals], 32)
-    return (out + hg48.ljust(64, b"\0") + tunnels(prefixes, cross)).ljust(10608, b"\0")
+    return (out + hg48.ljust(64, b"\0") + tunnels(prefixes, cross)).ljust(10616, b"\0")
 
 
 class Xdp:

@@ -160,7 +160,8 @@ SIXIN4_B = another(SIXIN4, ("in4 a", "in4 b"), ("0.7", "0.8"), (":200", ":201"))
 SIXRD_B = another(SIXRD, ("home", "b"), ("0.3", "0.13"), (":100", ":101"))
 HOST4 = "an IPv4 address of a host, as 192.0.2.1, is allowed here"
 HOSTS4 = "IPv4 addresses of hosts, as 192.0.2.1, are allowed here"
-CROSSINGS = "FROM:TO, each of them teredo, 6bed4, 6to4, 6rd, 6in4 or hg48, are allowed here"
+CROSSINGS = "FROM:TO, each of them teredo, 6bed4, 6to4, 6rd or 6in4, but not teredo:teredo, teredo:6bed4, " \
+    "6bed4:teredo and 6to4:6to4, are allowed here"
 PREFIXES6 = "IPv6 prefixes with no bit set behind their length, as 2001:db8::/32 are allowed here"
 LENGTHS = "an IPv6 prefix of length 1 to 64, with no bit set behind it, is allowed here"
 OURS = "the tunnel's remote endpoint is this host"
@@ -212,7 +213,9 @@ BAD_SECTIONS = {
     OFF + "cross = 6rd:6over4\n": (3, "cross: «6rd:6over4»: " + CROSSINGS),
     OFF + "cross = native:6rd\n": (3, "cross: «native:6rd»: " + CROSSINGS),
     OFF + "cross = 6rd\n": (3, "cross: «6rd»: " + CROSSINGS),
-    OFF + "cross =" + " 6rd:6in4" * 18 + "\ncross =" + " 6rd:6in4" * 19 + "\n": (4, "cross: «6rd:6in4»: at most 36 crossings are allowed here"),
+    **{OFF + "cross = 6rd:6in4 %s\n" % way: (3, "cross: «%s»: " % way + CROSSINGS)
+       for way in ("teredo:teredo", "teredo:6bed4", "6bed4:teredo", "6to4:6to4", "6in4:hg48", "hg48:6rd", "hg48:hg48")},
+    OFF + "cross =" + " 6rd:6in4" * 10 + "\ncross =" + " 6rd:6in4" * 12 + "\n": (4, "cross: «6rd:6in4»: at most 21 crossings are allowed here"),
     # what one of them cannot be
     OFF + SERVER + "secondary = 8.0.0.2\n": (3, "[teredo-server]: primary and secondary are the same address"),
     OFF + SERVER.replace("8.0.0.2", "10.0.0.2"): (3, "[teredo-server]: the primary address is not a global one"),
@@ -242,9 +245,7 @@ BAD_SECTIONS = {
     OFF + SIXBED4 + "routes = 2000::/15\n": (3, "[6bed4]: routes have a length from 16 to 128"),
     OFF + SIXBED4.replace("0.6", "0.6:25789") + "format = 2012\n":
         (3, "[6bed4]: the addresses of format = 2012 cannot hold an odd port"),
-    OFF + SIXBED4 + "format = 2012\nretract = yes\n": (3, "[6bed4]: retract and port0_native are for format = draft-04 alone"),
-    OFF + SIXBED4 + "format = 2012\nport0_native = yes\n":
-        (3, "[6bed4]: retract and port0_native are for format = draft-04 alone"),
+    OFF + SIXBED4 + "format = 2012\nretract = yes\n": (3, "[6bed4]: retract is for format = draft-04 alone"),
     OFF + HG48.replace("fd4a", "fc4a"): (3, "[hg48]: the HG48 prefix does not begin with fd, or has bits behind the first 64"),
     OFF + HG48.replace("1::/80", "1:1::/80"):
         (3, "[hg48]: the HG48 prefix does not begin with fd, or has bits behind the first 64"),
@@ -309,11 +310,11 @@ def test_without_any_mechanism_there_is_nothing_to_do(tmp_path):
 
 
 def test_all_mechanisms_are_printed_so_that_they_read_back(tmp_path):
-    text = LAB + "cross = 6rd:6in4 6in4:6in4\ncross = teredo:hg48\n[teredo]\nservice = 192.0.2.1\n" + "".join(MECHANISMS)
+    text = LAB + "cross = 6rd:6in4 6in4:6in4\ncross = teredo:6to4\n[teredo]\nservice = 192.0.2.1\n" + "".join(MECHANISMS)
     text = text.replace("[6to4]", "[6to4]\nsource = 192.88.99.1\nreturn_only = yes\nsends_for = 2a00::/16 2a01:1::/32\nmtu = 1400")
     text = text.replace("[6rd home]", "[6rd home]\nipv4_prefix = 10.0.0.0/8\nother_relays = 10.0.0.1 10.0.0.2\ndf = yes\ncopy_class = no\nmtu = 1480")
     text = text.replace("[6in4 a]", "[6in4 a]\nany_source = yes\nmtu = 1481".replace("1481", "1300"))
-    text = text.replace("[6bed4]", "[6bed4]\nroutes = 2a00::/16 2a01::/17\nmin_port = 0\nretract = yes\nport0_native = yes\nmtu = 1472")
+    text = text.replace("[6bed4]", "[6bed4]\nroutes = 2a00::/16 2a01::/17\nmin_port = 0\nretract = yes\nmtu = 1472")
     text = text.replace("[teredo-server]", "[teredo-server]\nsecondary = 9.9.9.9\nrelay_max = 1240\nmtu_option = no")
     text = text.replace("[hg48]", "[hg48]\nlife = 30\nwindow = 1\nwindow_packets = 9\nnew_per_source = 0\nmax_peers = 7\nmin_port = 1\nunsolicited = yes")
     text += "[6bed4 old]\nservice = 8.0.0.6\nformat = 2012\nprefix = fd00:1::/64\n" + SIXRD_B + SIXIN4_B
@@ -325,7 +326,7 @@ def test_all_mechanisms_are_printed_so_that_they_read_back(tmp_path):
         there = printed.split("[%s]\n" % title)[1].split("\n\n[")[0]
         assert set(given.splitlines()) <= set(there.splitlines()), title
     assert "service = 8.0.0.6:25790" in printed and "service = 8.0.0.6:25788\nprefix = fd00:1::/64\nformat = 2012" in printed
-    assert "cross = 6rd:6in4 6in4:6in4 teredo:hg48" in printed.splitlines()
+    assert "cross = 6rd:6in4 6in4:6in4 teredo:6to4" in printed.splitlines()
     assert printed.index("[6rd home]") < printed.index("[6rd b]") < printed.index("[6in4 a]")
 
 

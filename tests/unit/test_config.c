@@ -168,19 +168,19 @@ static void rfc4213_sixin4(void **st)
 static void sixbed4_listeners(void **st)
 {
 	struct nav_config *p = policy(OFF SIXBED4 "routes = 2a00::/16 2a01::/17\nmin_port = 0\nretract = yes\n"
-						  "port0_native = yes\nmtu = 1472\n" SIXBED4_OLD);
+						  "mtu = 1472\n" SIXBED4_OLD);
 	const struct sixbed4_config *b = p->sixbed4;
 	const struct in6_addr one = in6("2a00:300:0:1::"), two = in6("fd00:1::");
 
 	(void)st;
 	assert_true(endpoint4_equal(b[0].service, ep("8.0.0.6", SIXBED4_PORT)));
 	assert_true(sixbed4_is(&b[0], &one) && !sixbed4_is(&b[0], &two));
-	assert_true(b[0].format == SIXBED4_W2 && b[0].retract && b[0].port0_native);
+	assert_true(b[0].format == SIXBED4_W2 && b[0].retract);
 	assert_true(b[0].mtu == 1472 && !b[0].min_port && b[0].n_routes == 2);
 	assert_true(prefix_is(&b[0].route[1], "2a01::", 17));
 	assert_true(endpoint4_equal(b[1].service, ep("8.0.0.6", SIXBED4_PORT_W1)));
 	assert_true(sixbed4_is(&b[1], &two) && b[1].format == SIXBED4_W1 && b[1].mtu == 1280);
-	assert_true(b[1].min_port == 1024 && !b[1].retract && !b[1].port0_native && !b[1].n_routes);
+	assert_true(b[1].min_port == 1024 && !b[1].retract && !b[1].n_routes);
 	free(p);
 }
 
@@ -202,13 +202,13 @@ static void hg48_in_coarse_units(void **st)
 	assert_int_equal(p->hg48.max_peers, 16384);
 	assert_true(p->hg48.min_port == 1024 && !p->hg48.unsolicited && p->hg48.link.mtu == HG48_MTU);
 	for (__u64 now = 1; now <= 60 * 1000 / 16; now++) /* a minute, asked in each unit: 20 a second */
-		taken += hg48_admit(&p->hg48, &m, 0, now) == R_NONE;
+		taken += hg48_admit(&p->hg48, &m, 0, 0, now) == R_NONE;
 	assert_in_range(taken, 60 * 20, 62 * 20);
 	assert_int_equal(q->hg48.life, 30000 / 16);
 	assert_int_equal(q->hg48.window, 1000 / 16);
 	assert_true(q->hg48.window_packets == 9 && q->hg48.max_peers == 7 && q->hg48.min_port == 1 && q->hg48.unsolicited);
 	for (int i = 0; i < 1000; i++)
-		assert_int_equal(hg48_admit(&q->hg48, &m, 0, 1), R_NONE);
+		assert_int_equal(hg48_admit(&q->hg48, &m, 0, 0, 1), R_NONE);
 	free(p);
 	free(q);
 }
@@ -227,7 +227,7 @@ static void tunnels_and_crossings(void **st)
 		{ "fd4a:6b8c:2d10:1::1", TUNNEL_HG48, 0 },  { "2a00:400::1", TUNNEL_NONE, 7 },
 	};
 	struct nav_config *p = policy(
-		OFF "cross = 6rd:6bed4 6rd:6rd\ncross = hg48:teredo\n" TEREDO SERVER SIXTO4 SIXRD SIXIN4 SIXBED4
+		OFF "cross = 6rd:6bed4 6rd:6rd\ncross = 6in4:teredo\n" TEREDO SERVER SIXTO4 SIXRD SIXIN4 SIXBED4
 		SIXBED4_OLD HG48 SIXRD_B);
 	const struct tunnel_prefixes *t = &p->tunnels;
 
@@ -241,7 +241,7 @@ static void tunnels_and_crossings(void **st)
 		for (enum tunnel from = TUNNEL_TEREDO; from < TUNNEL_MAX; from++) {
 			const bool may = at[i].tunnel == TUNNEL_NONE ||
 					 (from == TUNNEL_SIXRD && (at[i].tunnel == TUNNEL_SIXBED4 || at[i].tunnel == TUNNEL_SIXRD)) ||
-					 (from == TUNNEL_HG48 && at[i].tunnel == TUNNEL_TEREDO);
+					 (from == TUNNEL_SIXIN4 && at[i].tunnel == TUNNEL_TEREDO);
 
 			expect_reason(tunnels_cross(t, from, 99, &a, NULL), may ? R_NONE : R_DST_TUNNEL);
 		}

@@ -579,6 +579,63 @@ static void between_tunnels_only_what_is_opened(void **st)
 	expect_first(R_SRC_TUNNEL, R_DST_TUNNEL);
 }
 
+static bool goes(enum explain_about about, enum reason onward, enum reason unproven)
+{
+	const enum reason r = said(about, "");
+
+	return r == onward || r == unproven;
+}
+
+/* With all ways open it is the mechanisms that say which of them leads anywhere. */
+static void ways_that_may_be_opened_are_those_that_lead_on(void **st)
+{
+	static const struct {
+		enum tunnel tunnel;
+		const char *at;
+	} end[] = {
+		{ TUNNEL_TEREDO, "2001:0:800:101:24c7:63bf:f7ff:f6f6" },
+		{ TUNNEL_TEREDO, "2001:0:800:101:24c7:63bf:f7ff:f5f5" },
+		{ TUNNEL_SIXBED4, "2a00:b4::800:909:9c40:5" },
+		{ TUNNEL_SIXBED4, "2a00:b5::800:909:9c40:5" },
+		{ TUNNEL_SIXTO4, "2002:800:909::1" },
+		{ TUNNEL_SIXTO4, "2002:800:a0a::1" },
+		{ TUNNEL_SIXRD, "2a00:6:102:300::1" },
+		{ TUNNEL_SIXRD, "2a00:7:800:909::1" },
+		{ TUNNEL_SIXIN4, "2a00:4:1::1" },
+		{ TUNNEL_SIXIN4, "2a00:4:4::1" },
+		{ TUNNEL_HG48, "fd00:48::f6f6:f7ff:63bf" },
+		{ TUNNEL_HG48, "fd00:48::f5f5:f7ff:63bf" },
+	};
+	const struct prefix6 more[] = { pfx("2001::", 32), pfx("2a00:b4::", 64), pfx("2a00:b5::", 64) };
+	const size_t n = sizeof(end) / sizeof(end[0]);
+	__u32 led = 0;
+
+	(void)st;
+	cfg.sixbed4[1] = cfg.sixbed4[0];
+	cfg.sixbed4[1].prefix = load64(&more[2].addr);
+	tunnel[0].prefix[0] = pfx("2a00:4:1::", 48);
+	tunnels_add_prefix(&cfg.tunnels, TUNNEL_TEREDO, 0, &more[0]);
+	tunnels_add_prefix(&cfg.tunnels, TUNNEL_SIXBED4, 0, &more[1]);
+	tunnels_add_prefix(&cfg.tunnels, TUNNEL_SIXBED4, 1, &more[2]);
+	cfg.tunnels.cross = ~0ULL;
+	cfg.n_served = 1;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = i % 2 ? 0 : 1; k < n; k += 2) { /* to the other one of each kind */
+			bool leads;
+
+			cfg.served[0] = pfx(end[k].at, 128);
+			explain(end[i].at);
+			leads = goes(EXPLAIN_FROM, R_DECAP, R_UNPROVEN_IN);
+			cfg.served[0] = pfx(end[i].at, 128);
+			explain(end[k].at);
+			leads = leads && goes(EXPLAIN_TO, R_ENCAP, R_UNPROVEN_OUT);
+			if (leads != tunnels_may_cross(end[i].tunnel, end[k].tunnel))
+				fail_msg("from %s to %s: %d", end[i].at, end[k].at, leads);
+			led += leads;
+		}
+	assert_int_equal(led, 2 * 21);
+}
+
 /* ---- IPv4 ------------------------------------------------------------------------------------ */
 
 static void ipv4_addresses(void **st)
@@ -660,6 +717,7 @@ int main(void)
 		A(sixbed4_peers),
 		A(hg48_endpoints),
 		A(between_tunnels_only_what_is_opened),
+		A(ways_that_may_be_opened_are_those_that_lead_on),
 		A(ipv4_addresses),
 		T(ipv4_addresses_where_there_is_teredo_alone),
 	};

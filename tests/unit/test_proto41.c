@@ -421,8 +421,10 @@ static void hg48_5_6_nobody_enters_uninvited(void **st)
 	expect_reason(hg48_may_enter(&hg, &p, 1000), R_UNSOLICITED);
 	assert_false(hg48_live(&hg, &p, 1000));
 	assert_int_equal(hg48_may_send(&hg, &p, 1000), R_NONE);
-	assert_int_equal(hg48_may_enter(&hg, &p, 121000), R_NONE);
-	expect_reason(hg48_may_enter(&hg, &p, 121001), R_UNSOLICITED);
+	assert_int_equal(hg48_may_enter(&hg, &p, 11000), R_NONE); /* while its window is open */
+	assert_true(hg48_live(&hg, &p, 11000));
+	assert_false(hg48_live(&hg, &p, 11001));
+	expect_reason(hg48_may_enter(&hg, &p, 11001), R_UNSOLICITED);
 	hg48_heard(&p, 121000);
 	assert_int_equal(hg48_may_enter(&hg, &p, 241000), R_NONE);
 	assert_true(hg48_live(&hg, &p, 241000));
@@ -439,10 +441,15 @@ static void hg48_5_5_new_endpoints_are_rationed(void **st)
 
 	(void)st;
 	for (int i = 0; i < 20; i++)
-		assert_int_equal(hg48_admit(&hg, &m, 0, 5000), R_NONE);
-	expect_reason(hg48_admit(&hg, &m, 0, 5000), R_LIMIT_SOURCE);
-	expect_reason(hg48_admit(&hg, &m, 100, 6000), R_TABLE_FULL);
-	assert_int_equal(hg48_admit(&hg, &m, 99, 6000), R_NONE);
+		assert_int_equal(hg48_admit(&hg, &m, 0, 0, 5000), R_NONE);
+	expect_reason(hg48_admit(&hg, &m, 0, 0, 5000), R_LIMIT_SOURCE);
+	expect_reason(hg48_admit(&hg, &m, 100, 0, 6000), R_TABLE_FULL);
+	assert_int_equal(hg48_admit(&hg, &m, 99, 0, 6000), R_NONE);
+	/* whom nobody has heard of leaves room for the others */
+	expect_reason(hg48_admit(&hg, &m, 50, 50, 7000), R_TABLE_FULL);
+	assert_int_equal(hg48_admit(&hg, &m, 50, 49, 7000), R_NONE);
+	hg.max_peers = 1;
+	assert_int_equal(hg48_admit(&hg, &m, 0, 0, 7000), R_NONE);
 }
 
 /* ---- what is refused at the start */

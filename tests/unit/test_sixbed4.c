@@ -255,6 +255,23 @@ static void doubt_about_a_split_frame_is_no_verdict(void **st)
 	}
 }
 
+/* Services: what pretends to come from one would have it spoken to. */
+static void low_ports_are_not_answered_either(void **st)
+{
+	struct sixbed4_config cfg = router(SIXBED4_W2);
+	struct packet rs = packet(RS), echo = packet(ECHO);
+	struct sixbed4_in in;
+
+	(void)st;
+	cfg.min_port = 1024;
+	expect_reason(take(&cfg, &rs, ep("203.0.113.77", 1023), true, &in), R_OUTER_REFUSED);
+	expect_reason(take(&cfg, &echo, ep("203.0.113.77", 53), true, &in), R_OUTER_REFUSED);
+	expect_reason(take(&cfg, &rs, ep("203.0.113.77", 1024), true, &in), R_SOLICITED);
+	cfg.min_port = 53;
+	expect_reason(take(&cfg, &rs, ep("203.0.113.77", 53), true, &in), R_SOLICITED);
+	expect_reason(take(&cfg, &rs, ep("203.0.113.77", 52), true, &in), R_OUTER_REFUSED);
+}
+
 /* ---- data */
 
 static void sixbed4_7_1_genuine_packet_goes_native(void **st)
@@ -362,14 +379,10 @@ static void sixbed4_7_1_bounce_to_another_peer(void **st)
 	assert_int_equal(take(&cfg, &p, PEER, false, &in), R_BOUNCED);
 	cfg.min_port = 49167;
 	expect_reason(take(&cfg, &p, PEER, false, &in), R_CLIENT_PORT);
-	/* hosts of the same /64, where the operator says so */
-	p = packet(ECHO), put_dst(&p, "2001:db8:bed4:1::11");
-	expect_in(&p, PEER, R_CLIENT_PORT);
-	cfg.port0_native = 1;
-	expect_reason(take(&cfg, &p, PEER, false, &in), R_NOT_OURS);
-	p.b[7] = 1;
-	expect_reason(take(&cfg, &p, PEER, false, &in), R_HOP_LIMIT_IN);
+	/* port 0 is nobody, whatever the lowest one is */
 	cfg.min_port = 0;
+	p = packet(ECHO), put_dst(&p, "2001:db8:bed4:1::11");
+	expect_reason(take(&cfg, &p, PEER, false, &in), R_CLIENT_PORT);
 	/* 0.0.0.0 is nobody even where no list forbids it */
 	p = packet(ECHO), put_dst(&p, v[1].dst);
 	expect_reason(sixbed4_in(&cfg, &laboratory, PEER, exactly(&p), (__u32)p.len, true, &in), R_CLIENT_REFUSED);
@@ -526,8 +539,8 @@ static void sixbed4_7_2_native_packet_goes_where_its_destination_says(void **st)
 	expect_out(&p, R_NONE);
 	p = native(), put_dst(&p, "2001:db8:bed4:1::11");
 	expect_out(&p, R_CLIENT_PORT);
-	cfg.port0_native = 1;
-	expect_reason(out(&cfg, &p, false, &to), R_NOT_OURS);
+	cfg.min_port = 0;
+	expect_reason(out(&cfg, &p, false, &to), R_CLIENT_PORT);
 }
 
 /* ---- W1 */
@@ -723,6 +736,7 @@ int main(void)
 		cmocka_unit_test(sixbed4_6_unusual_solicitations_are_the_slow_paths),
 		cmocka_unit_test(sixbed4_6_routes_retraction_and_room),
 		cmocka_unit_test(doubt_about_a_split_frame_is_no_verdict),
+		cmocka_unit_test(low_ports_are_not_answered_either),
 		cmocka_unit_test(sixbed4_7_1_genuine_packet_goes_native),
 		cmocka_unit_test(sixbed4_7_1_refusals_by_name),
 		cmocka_unit_test(sixbed4_7_1_bounce_to_another_peer),

@@ -532,19 +532,19 @@ static void endpoints_of_hg48_are_forgotten_and_not_too_many(void **st)
 	assert_null(hg48_table_find(t, ep("8.0.9.1", 4001)));
 	q = hg48_table_add(t, &cfg, ep("8.0.9.2", 4000), 1, 50, &why);
 	assert_non_null(q);
-	q->sent = 200;
+	q->sent = 295;
 	assert_null(hg48_table_add(t, &cfg, ep("8.0.9.3", 4000), 1, 50, &why)); /* the third at once */
 	expect_reason(why, R_LIMIT_SOURCE);
-	hg48_table_sweep(t, &cfg, 1, 150);
+	hg48_table_sweep(t, &cfg, 1, 60);
 	assert_non_null(hg48_table_find(t, ep("8.0.9.1", 4000)));
-	hg48_table_sweep(t, &cfg, 1, 151);
+	hg48_table_sweep(t, &cfg, 1, 61);
 	assert_null(hg48_table_find(t, ep("8.0.9.1", 4000)));
 	assert_ptr_equal(hg48_table_find(t, ep("8.0.9.2", 4000)), q);
 	for (__u32 i = 0; i < 4000; i++) {
 		p = hg48_table_add(t, &cfg, (struct endpoint4){ BE32(0x09000000 + i), BE16(4000), 0 }, 0, 300, &why);
 		n += p != NULL;
 		if (p)
-			p->heard = 300;
+			hg48_table_heard(t, p, 300);
 		else
 			expect_reason(why, R_TABLE_FULL);
 	}
@@ -554,6 +554,53 @@ static void endpoints_of_hg48_are_forgotten_and_not_too_many(void **st)
 	for (__u32 i = 0; i < 4000; i++)
 		assert_null(hg48_table_find(t, (struct endpoint4){ BE32(0x09000000 + i), BE16(4000), 0 }));
 	assert_non_null(hg48_table_add(t, &cfg, ep("8.0.9.1", 4000), 0, 401, &why));
+	hg48_table_free(t);
+}
+
+/* A flood in the names of others: room stays for those that answer, and what was asked for ends soon. */
+static void unheard_endpoints_of_hg48_hold_half_of_the_table_for_a_window(void **st)
+{
+	const struct hg48_config cfg = { .life = 100, .window = 10, .window_packets = 3, .max_peers = 100 };
+	struct hg48_table *t;
+	struct hg48_peer *p;
+	enum reason why;
+	__u32 n = 0, confirmed, unconfirmed;
+
+	(void)st;
+	assert_int_equal(hg48_table_new(cfg.max_peers, 7, &t), 0);
+	for (int round = 0; round < 3; round++) {
+		const __u64 now = 50 + 11 * (__u64)round;
+
+		hg48_table_sweep(t, &cfg, 1, now); /* nobody has answered: all of the round before are over */
+		n = 0;
+		for (__u32 i = 0; i < 1000; i++) {
+			p = hg48_table_add(t, &cfg, (struct endpoint4){ BE32(0x09000000 + i), BE16(4000), 0 }, i + 1,
+					   now, &why);
+			if (p && p->sent != now)
+				n += hg48_may_send(&cfg, p, now) == R_NONE;
+		}
+		assert_int_equal(n, 50);
+	}
+	/* one that answers makes room for another; one that comes by itself has room, too */
+	p = hg48_table_find(t, ep("9.0.0.0", 4000));
+	assert_non_null(p);
+	hg48_table_heard(t, p, 75);
+	hg48_table_heard(t, p, 75);
+	p = hg48_table_add(t, &cfg, ep("8.0.9.2", 4000), 1, 75, &why);
+	assert_non_null(p);
+	p->sent = 75;
+	assert_null(hg48_table_add(t, &cfg, ep("8.0.9.3", 4000), 1, 75, &why));
+	expect_reason(why, R_TABLE_FULL);
+	p = hg48_table_add(t, &cfg, ep("8.0.9.4", 4000), 0, 75, &why);
+	assert_non_null(p);
+	hg48_table_heard(t, p, 75);
+	hg48_table_count(t, &cfg, 75, &confirmed, &unconfirmed);
+	assert_int_equal(confirmed, 2);
+	assert_int_equal(unconfirmed, 50);
+	hg48_table_sweep(t, &cfg, 1, 100); /* those that have answered stay */
+	hg48_table_count(t, &cfg, 100, &confirmed, &unconfirmed);
+	assert_int_equal(confirmed, 2);
+	assert_int_equal(unconfirmed, 0);
 	hg48_table_free(t);
 }
 
@@ -635,6 +682,7 @@ int main(void)
 		T(rfc4213_3_4_senders_hear_of_icmpv4_errors),
 		T(a_port_of_a_mechanism_that_is_off_takes_nothing),
 		cmocka_unit_test(endpoints_of_hg48_are_forgotten_and_not_too_many),
+		cmocka_unit_test(unheard_endpoints_of_hg48_hold_half_of_the_table_for_a_window),
 		T(each_prefix_has_a_route_with_its_mtu),
 		cmocka_unit_test(many_tunnels_are_found_by_their_ends_and_by_what_is_behind_them),
 	};
