@@ -4,6 +4,7 @@ import ipaddress
 import struct
 
 import pytest
+from scapy.layers.inet6 import ICMPv6ND_RA
 
 from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, TCP, UDP, address, v4
 import test_decap as decap
@@ -160,6 +161,10 @@ IN = {
     "rfc8200 3 hop limit 1": (lambda: arrives(hlim=1), PASS, "HOP_LIMIT_IN"),
     "rfc5095 routing header 0": (lambda: arrives(payload=Raw(b"\x3b\0\0\0\0\0\0\0"), nh=43), DROP, "INNER_ROUTING"),
     "destination options": (lambda: arrives(payload=Raw(b"\x3b\0\x01\x04\0\0\0\0"), nh=60), PASS, "INNER_EXTENSION"),
+    "neighbour discovery": (lambda: arrives(payload=ICMPv6ND_RA(), hlim=255), DROP, "ND_FORWARD"),
+    "neighbour discovery to another site": (lambda: arrives("6rd", dst=rd("8.0.9.8"), payload=ICMPv6ND_RA(), hlim=255), DROP, "ND_FORWARD"),
+    "a fragment of ICMPv6": (lambda: arrives(payload=Raw(b"\x3a\0\0\x01\0\0\0\x07\x86\0\0\0"), nh=44), PASS, "INNER_EXTENSION"),
+    "congestion, and behind a tunnel": (lambda: arrives(dst=rd(FAR), ip=dict(tos=3)), DROP, "ECN_CONGESTED"),
     "to this host": (lambda: arrives(dst="2a00:1::1"), PASS, "NO_NEXT_HOP_IN"),
     "neighbour unknown": (lambda: arrives(dst="2a00:dead::1"), PASS, "NO_NEXT_HOP_IN"),
     "rfc4213 3.6 to ::1": (lambda: arrives(dst="::1"), DROP, "DST_UNSPECIFIED"),
