@@ -109,6 +109,8 @@ NEGATIVE = {
     "no IPv6": (lambda: frame(Raw(b"E" * 60)), DROP, "INNER_NOT_IP6"),
     "longer than the datagram": (lambda: frame(Raw(bytes(echo())[:-1])), DROP, "INNER_LENGTH"),
     "TCP": (lambda: frame(IPv6(src=ME, dst=OTHER) / TCP()), DROP, "SERVER_KIND"),
+    "from an address of ours, by a NIC": (lambda: frame(bubble(src=address(ONE, SERVICE, CPORT)), ip=dict(src=SERVICE)), DROP, "OUTER_OURS"),
+    "native, to a site and congested": (lambda: frame(echo("2002:800:201::1"), ip=dict(tos=3)), DROP, "DST_OWN_TUNNEL"),
     "from port 3544 of ours": (lambda: frame(bubble(), ip=dict(src=TWO), udp=dict(sport=3544)), DROP, "OUTER_OURS"),
     "from 10/8": (lambda: frame(bubble(), ip=dict(src="10.0.0.1")), DROP, "OUTER_REFUSED"),
     "solicitation with hop limit 64": (lambda: frame(IPv6(src="fe80::1", dst="ff02::2", hlim=64) / ICMPv6ND_RS()), DROP, "ND_BAD"),
