@@ -227,3 +227,10 @@ def test_routes_are_told_by_the_slow_path(x):
     x.expect(frame(), PASS, "NOT_OURS")
     x.expect(native(), PASS, "NOT_OURS", "v6")
     x.load(**CONFIG)
+
+
+def test_an_address_is_sent_so_many_advertisements(x):
+    x.load(**CONFIG, advertise=(1, 2))
+    for action, reason in [(TX, "SOLICITED")] * 2 + [(DROP, "LIMIT_CLIENT")] * 3:
+        x.expect(solicit(), action, reason)
+    x.load(**CONFIG)

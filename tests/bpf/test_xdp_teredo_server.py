@@ -154,3 +154,17 @@ def test_an_mtu_is_told_where_it_is_asked_for(x):
     x.load(own4=(SERVICE, ONE, TWO))
     x.expect(frame(solicitation()), PASS, "NOT_OURS")
     x.load(**CONFIG)
+
+
+def test_an_address_is_sent_so_many_advertisements(x):
+    x.load(**CONFIG, advertise=(1, 3))  # 3 at once, and then one in a thousand ticks
+    others = [dict(src="11.0.9.%d" % i) for i in range(10, 20)]
+    for _ in range(3):
+        x.expect(frame(solicitation()), TX, "SOLICITED")
+    for _ in range(5):
+        x.expect(frame(solicitation()), DROP, "LIMIT_CLIENT")
+    for ip in others:
+        x.expect(frame(solicitation(), ip=ip), TX, "SOLICITED")
+    x.expect(frame(solicitation(), udp=dict(sport=CPORT + 1)), DROP, "LIMIT_CLIENT")
+    x.expect(frame(bubble()), TX, "SERVER_RELAYED")  # which is no answer
+    x.load(**CONFIG)
