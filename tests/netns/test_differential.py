@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Thousands of frames of every mechanism, right and wrong, through the daemon alone and through XDP: the same bytes
-come out, but for the IPv4 ID, and the same reason is counted. What else differs is in DIFFERENT, and why."""
+"""Hundreds of frames of every mechanism each way, right and wrong, through the daemon alone and through XDP: the same bytes
+come out, but for the IPv4 ID, and the same reason is counted. What else differs is in DIFFERENT, and why.
+
+More of them: SEED=1 FRAMES=3000.
+"""
 import contextlib
 import os
 import random
@@ -22,7 +25,7 @@ from proto41 import sixrd, sixto4  # noqa: E402
 from sixbed4 import address as bed, address_2012 as bed_2012  # noqa: E402
 from teredo import address as teredo  # noqa: E402
 
-SEED, FRAMES = int(os.environ.get("SEED", 4380)), int(os.environ.get("FRAMES", 600))
+SEED, FRAMES = int(os.environ.get("SEED", 4380)), int(os.environ.get("FRAMES", 400))
 RELAY, BR, LOCAL, SERVER, SERVER_2 = "8.0.2.1", "8.0.2.2", "8.0.2.3", "8.0.2.5", "8.0.2.6"
 DOMAIN, MASK, WHOLE = "2a01:db8:4000::/35", 16, "2a01:db9::/32"
 NET, NET_2012 = "2a03:6bed:4::", "2a03:6bed:5::"
@@ -323,7 +326,7 @@ def wrong_inside(f):
     """The checksum of the inner upper layer."""
     p = f.data[14:] if f.data[12] == 0x86 else f.data[42:]
     body = p[40:40 + int.from_bytes(p[4:6], "big")]
-    return checksum(p[8:40] + struct.pack("!II", len(body), p[6]) + body) != 0
+    return len(p) >= 40 and checksum(p[8:40] + struct.pack("!II", len(body), p[6]) + body) != 0
 
 
 def but_udp_sum(out):
