@@ -90,31 +90,41 @@ static __always_inline __u32 sixrd_number(const volatile struct sixrd_domain *d)
 }
 
 /* Of whom is the packet, and what does that one say of it? */
-static __always_inline enum reason proto41_ask(struct tunnel_packet *t)
+static __always_inline enum reason proto41_ask(const struct tunnel_packet *t, struct demux *who)
 {
 	const struct sixin4_key key = { t->came.dst.addr, t->came.src.addr };
 	const struct sixin4_tunnel *found =
 		cfg.sixin4.n_locals ? bpf_map_lookup_elem(&sixin4, &key) : NULL;
-	struct demux who;
 	enum reason r = demux_proto41(found, cfg.sixrd, cfg.n_sixrd, &cfg.sixto4, &cfg.sixin4,
-				      t->came.dst.addr, &t->src, &who);
-	__u32 number;
+				      t->came.dst.addr, &t->src, who);
 
 	if (r != R_NONE)
 		return r;
-	switch (who.tunnel) {
+	switch (who->tunnel) {
 	case TUNNEL_SIXIN4:
-		r = SAID(sixin4_decap());
-		return r == R_NONE ? MAY_LEAVE(sixin4, t->counted - 1, &t->dst) : r;
+		return SAID(sixin4_decap());
 	case TUNNEL_SIXRD:
-		number = sixrd_number(who.domain);
-		r = SAID(sixrd_decap(number));
-		if (r == R_NONE)
-			r = MAY_LEAVE(sixrd, number, &t->dst);
+		return SAID(sixrd_decap(sixrd_number(who->domain)));
+	default:
+		return SAID(sixto4_decap());
+	}
+}
+
+/* And may it leave that tunnel for where it wants? */
+static __always_inline enum reason proto41_leaves(const struct tunnel_packet *t, const struct demux *who)
+{
+	enum reason r;
+	__u32 number;
+
+	switch (who->tunnel) {
+	case TUNNEL_SIXIN4:
+		return MAY_LEAVE(sixin4, t->counted - 1, &t->dst);
+	case TUNNEL_SIXRD:
+		number = sixrd_number(who->domain);
+		r = MAY_LEAVE(sixrd, number, &t->dst);
 		return r == R_NONE ? SAID(sixrd_turns(number)) : r;
 	default:
-		r = SAID(sixto4_decap());
-		return r == R_NONE ? MAY_LEAVE(sixto4, 0, &t->dst) : r;
+		return MAY_LEAVE(sixto4, 0, &t->dst);
 	}
 }
 
@@ -123,6 +133,7 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 {
 	const struct ipv6hdr *ip6;
 	enum reason r = proto41_payload(&c, t->payload_len, &ip6);
+	struct demux who;
 	int ecn;
 
 	if (r != R_NONE)
@@ -131,7 +142,7 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 	t->off = IP4_LEN;
 	t->onward = ONWARD_NATIVE;
 	t->verdict = R_DECAP;
-	r = proto41_ask(t);
+	r = proto41_ask(t, &who);
 	if (r != R_NONE)
 		return r;
 	ecn = policy_ecn(t->tos, t->class);
@@ -139,6 +150,8 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 		return R_ECN_CONGESTED;
 	t->ecn = (__u8)ecn;
 	r = ip6_inside(c, ip6, false);
+	if (r == R_NONE)
+		r = proto41_leaves(t, &who);
 	if (r != R_NONE)
 		return r;
 	if (t->hop_limit <= 1)

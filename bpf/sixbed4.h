@@ -87,6 +87,11 @@ STEP int sixbed4_decap(struct xdp_md *ctx, __u32 which)
 	t->off = IP4_LEN + UDP_LEN;
 	if (r == R_SOLICITED)
 		return R_SOLICITED;
+	if (r != R_BOUNCED) {
+		r = policy_native_dst(&cfg, NULL, &t->dst);
+		if (r != R_NONE)
+			return r;
+	}
 	ecn = policy_ecn(t->tos, t->class);
 	if (ecn < 0)
 		return R_ECN_CONGESTED;
@@ -98,7 +103,7 @@ STEP int sixbed4_decap(struct xdp_md *ctx, __u32 which)
 	}
 	t->onward = ONWARD_NATIVE;
 	t->verdict = R_DECAP;
-	return policy_native_dst(&cfg, NULL, &t->dst);
+	return R_NONE;
 }
 
 STEP int sixbed4_encap(struct xdp_md *ctx, __u32 which)

@@ -30,14 +30,15 @@ static __always_inline void server_sends(struct tunnel_packet *t, const struct t
 /* To native IPv6: what stands before and behind the packet comes off. */
 static __always_inline enum reason server_strips(struct tunnel_packet *t)
 {
+	const enum reason r = policy_native_dst(&cfg, NULL, &t->dst);
 	const int ecn = policy_ecn(t->tos, t->class);
 
-	if (ecn < 0)
+	if (r == R_NONE && ecn < 0)
 		return R_ECN_CONGESTED;
 	t->ecn = (__u8)ecn;
 	t->onward = ONWARD_NATIVE;
 	t->verdict = R_DECAP;
-	return policy_native_dst(&cfg, NULL, &t->dst);
+	return r;
 }
 
 /* What is asked for: not on the stack. */

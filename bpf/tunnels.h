@@ -49,6 +49,33 @@ static __always_inline enum reason udp_decap(struct tunnel_packet *t, struct cur
 	return R_NONE;
 }
 
+/*
+ * Advertisements are longer than what asks for them, and who asks may be forged: an IPv4 address is
+ * sent so many. Addresses that meet in a place take it from each other, each time with a fresh meter:
+ * a flood from many keeps nobody from an answer, and none of them is sent much.
+ */
+#define ADVERTISED_BITS 12
+
+struct advertised {
+	__be32 addr;
+	__u32 pad;
+	struct meter meter;
+};
+
+MAP(advertised, PERCPU_ARRAY, 0, 1 << ADVERTISED_BITS, __u32, struct advertised);
+
+STEP int may_advertise(__be32 addr)
+{
+	__u32 place = RAW32(addr) * (__u32)cfg.seed.k[1] >> (32 - ADVERTISED_BITS);
+	struct advertised *a = bpf_map_lookup_elem(&advertised, &place);
+
+	if (!udp_any() || !a)
+		return R_NOT_OURS;
+	if (a->addr != addr)
+		*a = (struct advertised){ .addr = addr };
+	return meter_take(&a->meter, &cfg.advertise, bpf_jiffies64()) ? R_NONE : R_LIMIT_CLIENT;
+}
+
 /* What the steps above have found out whose it is: not asked by them, to keep the stack low. */
 static __always_inline enum reason tunnels_ask(struct xdp_md *ctx, struct tunnel_packet *t)
 {
@@ -57,15 +84,19 @@ static __always_inline enum reason tunnels_ask(struct xdp_md *ctx, struct tunnel
 
 	if (server_any() && t->server) {
 		r = SAID(server_decap(ctx, t->server - 1));
-		if (r == R_SOLICITED)
-			return SAID(server_advertise());
+		if (r == R_SOLICITED) {
+			r = SAID(may_advertise(t->came.src.addr));
+			return r == R_NONE ? SAID(server_advertise()) : r;
+		}
 		return r == R_NONE && t->onward == ONWARD_NATIVE ? MAY_LEAVE(teredo, 0, &t->dst) : r;
 	}
 	if (!sixbed4_any() || !t->sixbed4)
 		return R_NONE;
 	r = SAID(sixbed4_decap(ctx, which));
-	if (r == R_SOLICITED)
-		return SAID(sixbed4_advertise(which));
+	if (r == R_SOLICITED) {
+		r = SAID(may_advertise(t->came.src.addr));
+		return r == R_NONE ? SAID(sixbed4_advertise(which)) : r;
+	}
 	return r == R_NONE && t->onward == ONWARD_NATIVE ? MAY_LEAVE(sixbed4, which, &t->dst) : r;
 }
 

@@ -124,6 +124,11 @@ int config_policy(const struct config *c, const struct nav_clock *clock, struct 
 
 	for (int i = METER_NONE + 1; i < METER_MAX; i++) /* their unit is a tick */
 		p->meter[i] = slow_path;
+	if (c->bubbles_per_client)
+		p->advertise = (struct meter_rate){
+			.per_unit = rate_per_unit(c->bubbles_per_client, clock->tick_ns),
+			.burst = c->bubbles_per_client,
+		};
 	p->life = nav_units_of_ms(clock, TEREDO_LIFE_MS);
 	p->reproof = nav_units_of_ms(clock, TEREDO_REPROOF_MS);
 	p->nexthop_life = nav_units_of_ms(clock, 1000);

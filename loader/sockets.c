@@ -234,7 +234,7 @@ int sockets_open(struct daemon *d, struct error *e)
 {
 	int err = config_proto41(d->config) ? proto41_open(&d->proto41, e) : 0;
 
-	if (d->proto41)
+	if (config_proto41(d->config))
 		look_for_tunnel4();
 	for (enum port port = 0; port < PORT_MAX && !err; port++) {
 		const struct endpoint4 at = transit_endpoint(&d->policy, port);

@@ -175,6 +175,7 @@ struct nav_config {
 	struct table_seed seed;
 	__u32 nexthop_life;        /* coarse units that a next hop is believed without asking again */
 	struct meter_rate meter[METER_MAX]; /* of each CPU; unit: a tick */
+	struct meter_rate advertise;        /* to one IPv4 address; the same */
 
 	/* the other mechanisms; what is not configured is all zero */
 	struct teredo_server_config server;

@@ -4,6 +4,7 @@ import ipaddress
 import struct
 
 import pytest
+from scapy.layers.inet6 import ICMPv6ND_RA
 
 from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, TCP, UDP, address, v4
 import test_decap as decap
@@ -165,6 +166,8 @@ IN = {
     "rfc3964 4.1.1 neighbour discovery": (lambda: arrives(payload=Raw(b"\x87\0\0\0"), nh=58), DROP, "ND_FORWARD"),
     "the same by 6rd": (lambda: arrives("6rd", payload=Raw(b"\x86\0\0\0"), nh=58), DROP, "ND_FORWARD"),
     "the same by 6in4": (lambda: arrives("6in4", payload=Raw(b"\x89\0\0\0"), nh=58), DROP, "ND_FORWARD"),
+    "neighbour discovery to another site": (lambda: arrives("6rd", dst=rd("8.0.9.8"), payload=ICMPv6ND_RA(), hlim=255), DROP, "ND_FORWARD"),
+    "congestion, and behind a tunnel": (lambda: arrives(dst=rd(FAR), ip=dict(tos=3)), DROP, "ECN_CONGESTED"),
     "to this host": (lambda: arrives(dst="2a00:1::1"), PASS, "NO_NEXT_HOP_IN"),
     "neighbour unknown": (lambda: arrives(dst="2a00:dead::1"), PASS, "NO_NEXT_HOP_IN"),
     "rfc4213 3.6 to ::1": (lambda: arrives(dst="::1"), DROP, "DST_UNSPECIFIED"),

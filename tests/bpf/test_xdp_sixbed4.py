@@ -175,6 +175,7 @@ IN = {
     "hop limit 1": (lambda: frame(hlim=1), PASS, "HOP_LIMIT_IN"),
     "1281 bytes": (lambda: frame(inner(sized(1281))), PASS, "TOO_BIG"),
     "rfc6040 4.2 congestion on not-ECT": (lambda: frame(ip=dict(tos=3)), DROP, "ECN_CONGESTED"),
+    "congestion, and a destination that is refused": (lambda: frame(inner(dst="fd00::1"), ip=dict(tos=3)), DROP, "DST_SITE"),
     "rfc5095 routing header 0": (lambda: frame(inner(Raw(b"\x3b\0\0\0\0\0\0\0"), nh=43)), DROP, "INNER_ROUTING"),
     "destination options": (lambda: frame(inner(Raw(b"\x3b\0\x01\x04\0\0\0\0"), nh=60)), PASS, "INNER_EXTENSION"),
     "ESP to a peer": (lambda: frame(inner(Raw(b"esp" * 8), nh=50, dst=peer("11.0.9.8"))), PASS, "NEEDS_CHECKSUM"),
@@ -243,4 +244,11 @@ def test_from_one_listener_to_the_other_where_it_is_let(x):
         x.load(**both, cross=cross)
         for f in ways:
             x.expect(f, action, reason)
+    x.load(**CONFIG)
+
+
+def test_an_address_is_sent_so_many_advertisements(x):
+    x.load(**CONFIG, advertise=(1, 2))
+    for action, reason in [(TX, "SOLICITED")] * 2 + [(DROP, "LIMIT_CLIENT")] * 3:
+        x.expect(solicit(), action, reason)
     x.load(**CONFIG)

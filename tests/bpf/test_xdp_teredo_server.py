@@ -109,6 +109,8 @@ NEGATIVE = {
     "no IPv6": (lambda: frame(Raw(b"E" * 60)), DROP, "INNER_NOT_IP6"),
     "longer than the datagram": (lambda: frame(Raw(bytes(echo())[:-1])), DROP, "INNER_LENGTH"),
     "TCP": (lambda: frame(IPv6(src=ME, dst=OTHER) / TCP()), DROP, "SERVER_KIND"),
+    "from an address of ours, by a NIC": (lambda: frame(bubble(src=address(ONE, SERVICE, CPORT)), ip=dict(src=SERVICE)), DROP, "OUTER_OURS"),
+    "native, to a site and congested": (lambda: frame(echo("2002:800:201::1"), ip=dict(tos=3)), DROP, "DST_OWN_TUNNEL"),
     "from port 3544 of ours": (lambda: frame(bubble(), ip=dict(src=TWO), udp=dict(sport=3544)), DROP, "OUTER_OURS"),
     "from 10/8": (lambda: frame(bubble(), ip=dict(src="10.0.0.1")), DROP, "OUTER_REFUSED"),
     "solicitation with hop limit 64": (lambda: frame(IPv6(src="fe80::1", dst="ff02::2", hlim=64) / ICMPv6ND_RS()), DROP, "ND_BAD"),
@@ -151,4 +153,18 @@ def test_an_mtu_is_told_where_it_is_asked_for(x):
         sent(x.expect(frame(solicitation(), front), TX, "SOLICITED"), front + origin() + advertisement(mtu=1280))
     x.load(own4=(SERVICE, ONE, TWO))
     x.expect(frame(solicitation()), PASS, "NOT_OURS")
+    x.load(**CONFIG)
+
+
+def test_an_address_is_sent_so_many_advertisements(x):
+    x.load(**CONFIG, advertise=(1, 3))  # 3 at once, and then one in a thousand ticks
+    others = [dict(src="11.0.9.%d" % i) for i in range(10, 20)]
+    for _ in range(3):
+        x.expect(frame(solicitation()), TX, "SOLICITED")
+    for _ in range(5):
+        x.expect(frame(solicitation()), DROP, "LIMIT_CLIENT")
+    for ip in others:
+        x.expect(frame(solicitation(), ip=ip), TX, "SOLICITED")
+    x.expect(frame(solicitation(), udp=dict(sport=CPORT + 1)), DROP, "LIMIT_CLIENT")
+    x.expect(frame(bubble()), TX, "SERVER_RELAYED")  # which is no answer
     x.load(**CONFIG)

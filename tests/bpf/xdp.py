@@ -88,7 +88,7 @@ def tunnels(prefixes, cross):
         b"".join(prefix6(p) + struct.pack("<II", kind, n) for p, kind, n in prefixes).ljust(24 * 28, b"\0")
 
 
-def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=0, meter=0, burst=0, life=LIFE,
+def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=0, meter=0, burst=0, advertise=(0, 0), life=LIFE,
            nexthop_life=4, service=SERVICE, server=b"", sixbed4=(), sixto4=b"", sixrd=(), sixin4_locals=(), hg48=b"", prefixes=(), cross=()):
     """struct nav_config of abi.h, byte for byte; service None: no Teredo relay."""
     out = endpoint(service, PORT) if service else bytes(8)
@@ -102,10 +102,10 @@ def config(nics, served=(), refused=(), admission_rfc=0, checksum_zero=0, frags=
     out = out.ljust(36 + 320 + 8 + 8192, b"\0")
     out += struct.pack("<I8I", len(nics), *(list(nics) + [0] * (NICS - len(nics))))
     out += struct.pack("<II3QI", BUCKETS, SHIFT, *SEED, nexthop_life)
-    out += struct.pack("<II", meter, burst) * 6
+    out += struct.pack("<II", meter, burst) * 6 + struct.pack("<II", *advertise)
     out += server.ljust(16, b"\0") + bytes(4) + b"".join(sixbed4).ljust(2 * 232, b"\0")
     out += sixto4.ljust(184, b"\0") + array(sixrd, 8 * 60) + array([v4(a) for a in sixin4_locals], 32)
-    return (out + hg48.ljust(64, b"\0") + tunnels(prefixes, cross)).ljust(10616, b"\0")
+    return (out + hg48.ljust(64, b"\0") + tunnels(prefixes, cross)).ljust(10624, b"\0")
 
 
 class Xdp:

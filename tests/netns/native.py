@@ -13,8 +13,12 @@ sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from teredo import IPv6, Raw  # noqa: E402
 
 
-def count(relay, reason):
-    return next((r["packets"] for r in relay.json("drops")["reasons"] if r["reason"] == reason), 0)
+def count(relay, reason, where=None):
+    """Of packets, not of looks at them: what XDP hands on, the daemon counts again. where: a NIC, or the daemon."""
+    row = next((r for r in relay.json("drops")["reasons"] if r["reason"] == reason), {"packets": 0, "where": {}, "action": ""})
+    if where:
+        return row["where"].get(where, 0)
+    return row["where"]["daemon"] if row["action"] == "PASS" else row["packets"]
 
 
 class UdpPeer:
@@ -44,6 +48,14 @@ def counted(relay, reason, n=1):
     yield
     wait_for(reason, lambda: count(relay, reason) >= before + (n or 1), 3)
     assert n is None or count(relay, reason) == before + n
+
+
+@contextlib.contextmanager
+def fast(relay, reason, nic, n):
+    """So many packets of the NIC meet it in XDP, where there is XDP."""
+    before = count(relay, reason, nic)
+    yield
+    assert count(relay, reason, nic) - before == (n if relay.mode == "native" else 0), reason
 
 
 def native_get(cap, match, seconds=3.0):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The pinned table of an instance, written past the daemon: for tests that need many clients at once."""
+"""The pinned maps of an instance: its table, written past the daemon for tests that need many clients at once, and its counters."""
 import ctypes
 import mmap
 import os
+import re
 import struct
 import sys
 import time
@@ -10,8 +11,12 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../pkts"))
 from teredo import BUCKET_CLIENTS, STAMP_MASK, address, table_mark, table_places, v6  # noqa: E402
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _libc = ctypes.CDLL(None, use_errno=True)
-BPF_MAP_LOOKUP, BPF_OBJ_GET, NR_BPF = 1, 7, 321 if os.uname().machine == "x86_64" else 280
+BPF_MAP_LOOKUP, BPF_OBJ_GET, BPF_OBJ_INFO, NR_BPF = 1, 7, 15, 321 if os.uname().machine == "x86_64" else 280
+with open(os.path.join(ROOT, "include/navalis/reasons.def")) as f:
+    REASONS = re.findall(r"^R\((\w+), (\w+),", f.read(), re.M)
+NAMES, ACTIONS = [r[0] for r in REASONS], dict(REASONS)
 
 
 def _bpf(cmd, attr):
@@ -22,26 +27,69 @@ def _bpf(cmd, attr):
     return fd
 
 
+def _open(instance, name):
+    path = ctypes.create_string_buffer(("/sys/fs/bpf/%s/%s" % (instance, name)).encode())
+    return _bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(path), 0, 0))
+
+
+def _map(instance, name):
+    """A map of one value, as memory."""
+    fd, info = _open(instance, name), ctypes.create_string_buffer(128)
+    _bpf(BPF_OBJ_INFO, struct.pack("<IIQ", fd, 128, ctypes.addressof(info)))
+    size, = struct.unpack_from("<I", info.raw, 12)
+    memory = mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ)
+    os.close(fd)
+    return memory, size
+
+
+class Counts:
+    """What both paths have counted, without the microseconds that a process takes to start."""
+
+    def __init__(self, instance):
+        self._page, size = _map(instance, "daemon")
+        self._at = size - 16 * len(NAMES)
+        with open("/sys/devices/system/cpu/possible") as f:
+            cpus = int(f.read().strip().split("-")[-1]) + 1
+        self._fd, self._words = _open(instance, "counters"), 2 * (1 + len(NAMES))
+        self._value = ctypes.create_string_buffer(8 * self._words * cpus)
+
+    def close(self):
+        os.close(self._fd)
+        self._page.close()
+
+    def one(self, reason):
+        """Packets and bytes of the daemon's."""
+        return struct.unpack_from("<QQ", self._page, self._at + 16 * NAMES.index(reason))
+
+    def daemon(self):
+        return struct.unpack_from("<%dQ" % (2 * len(NAMES)), self._page, self._at)[::2]
+
+    def xdp(self, nic):
+        """Of a NIC's slot."""
+        key = ctypes.create_string_buffer(struct.pack("<I", nic), 4)
+        _bpf(BPF_MAP_LOOKUP, struct.pack("<IIQQ", self._fd, 0, ctypes.addressof(key), ctypes.addressof(self._value)))
+        each = struct.unpack("<%dQ" % (len(self._value) // 8), self._value.raw)
+        return tuple(map(sum, zip(*(each[i + 2:i + self._words:2] for i in range(0, len(each), self._words)))))
+
+
 class Table:
     """struct nav_meta, the buckets and the identities, as abi.h and table.h lay them out."""
 
     def __init__(self, instance):
-        folder = "/sys/fs/bpf/" + instance
         meta = ctypes.create_string_buffer(4096)
         key = ctypes.create_string_buffer(4)
-        self._path = ctypes.create_string_buffer((folder + "/meta").encode())
-        fd = _bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(self._path), 0, 0))
+        fd = _open(instance, "meta")
         _bpf(BPF_MAP_LOOKUP, struct.pack("<IIQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(meta)))
         os.close(fd)
         _, self.abi, self.buckets, _ = struct.unpack_from("<IIII", meta.raw)
         self.tick, self.offset, self.shift, _ = struct.unpack_from("<QqII", meta.raw, 16)
         self.seed = struct.unpack_from("<QQQ", meta.raw, 40)
-        self.memory = self._map(folder + "/clients", self.buckets * 64)
-        self.identities = self._map(folder + "/identities", self.buckets * BUCKET_CLIENTS * 16)
+        self.memory = self._map(instance, "clients", self.buckets * 64)
+        self.identities = self._map(instance, "identities", self.buckets * BUCKET_CLIENTS * 16)
 
-    def _map(self, path, size):
-        self._path = ctypes.create_string_buffer(path.encode())
-        fd = _bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(self._path), 0, 0))
+    @staticmethod
+    def _map(instance, name, size):
+        fd = _open(instance, name)
         try:
             return mmap.mmap(fd, size)
         finally:

@@ -11,7 +11,7 @@ import pytest
 
 from counted import hits
 from lab import ROOT, Lab, Navalis, fresh_native
-from native import counted, data, native_get, native_send
+from native import counted, data, fast, native_get, native_send
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from proto41 import IP, IPv6, Raw, echo, in_header, out_header, outer, sixrd, sixto4, v6  # noqa: E402
@@ -73,6 +73,7 @@ class Peer:
 @pytest.fixture(scope="module")
 def yard():
     with Lab((), server=False) as lab:
+        lab.inet.answerable("to-relay")
         for a in (BR, LOCAL):
             lab.relay.run("ip addr add %s/24 dev v4" % a)
         for net in ("2002::/16", DOMAIN, "2a02:5::/48", "2a02:7::/64"):
@@ -91,8 +92,8 @@ def relay(yard, request):
     with Navalis(yard, request.param, extra=CONF, instance="nvp%d" % os.getpid()) as made:
         yield made
         hits(made)
-        slow = made.json("status")["slow_path"]
-        assert slow["balanced"], slow
+        status = made.json("status")
+        assert status["slow_path"]["balanced"] and all(n["balanced"] for n in status["nics"]), status
 
 
 @pytest.fixture(params=["6to4", "6rd", "6in4"])
@@ -175,15 +176,16 @@ def test_an_address_that_is_not_here_is_said_to_be_missing(yard):
 
 # ---- what goes through
 
-def test_echoes_of_all_sizes_come_back(peer):
+def test_echoes_of_all_sizes_come_back(relay, peer):
     """From the peer to a native host, whose kernel answers."""
-    native = fresh_native()
-    for size in (48, 49, 56, 57, 600, 1279, 1280, peer.mtu - 1, peer.mtu):
-        request = echo(peer.inside, native, size)
-        peer.send(request)
-        reply = peer.get(129)
-        assert in_header(reply)[:2] == (str(ipaddress.IPv6Address(native)), str(ipaddress.IPv6Address(peer.inside)))
-        assert len(reply) == size and reply[44:] == request[44:]
+    native, sizes = fresh_native(), (48, 49, 56, 57, 600, 1279, 1280, peer.mtu - 1, peer.mtu)
+    with fast(relay, "DECAP", "v4", len(sizes)), fast(relay, "ENCAP", "v6", len(sizes)):
+        for size in sizes:
+            request = echo(peer.inside, native, size)
+            peer.send(request)
+            reply = peer.get(129)
+            assert in_header(reply)[:2] == (str(ipaddress.IPv6Address(native)), str(ipaddress.IPv6Address(peer.inside)))
+            assert len(reply) == size and reply[44:] == request[44:]
 
 
 def test_what_a_native_host_sends_arrives_unchanged(yard, peer):
@@ -346,22 +348,16 @@ def test_rfc4213_3_8_neighbour_unreachability_at_a_configured_tunnel(yard, relay
 
 # ---- 6rd
 
-def wake(yard):
-    """What XDP sends back waits at a veth without a program until the next frame that was sent to it otherwise."""
-    yard.relay.run("ping -c 1 -W 1 8.0.2.254")
-
-
 def test_rfc5969_8_loopback_test_and_another_site(yard, relay):
     p = yard.peers["6rd"]
     own = sixrd(DOMAIN, MASK, EDGE, "::1")
     probe = bytes(IPv6(src=own, dst=own, nh=59, hlim=64))
-    p.send(probe)
-    wake(yard)
-    assert p.get() == probe[:7] + b"\x3f" + probe[8:]
     other = Peer(yard.end, END, BR, sixrd(DOMAIN, MASK, END), 1400, df=True)
-    p.send(data(p.inside, other.inside))
-    wake(yard)
-    assert in_header(other.get()) == (p.inside, other.inside, 63, 253)
+    with fast(relay, "BOUNCED", "v4", 2):
+        p.send(probe)
+        assert p.get() == probe[:7] + b"\x3f" + probe[8:]
+        p.send(data(p.inside, other.inside))
+        assert in_header(other.get()) == (p.inside, other.inside, 63, 253)
     with counted(relay, "HOP_LIMIT_IN", None):
         p.send(bytes(IPv6(src=own, dst=own, nh=253, hlim=1) / Raw(b"x")))
     assert p.get(3)

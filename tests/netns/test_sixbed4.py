@@ -9,7 +9,7 @@ import pytest
 
 from counted import hits
 from lab import ROOT, Lab, Navalis, fresh_native
-from native import UdpPeer, counted, data, native_get, native_send
+from native import UdpPeer, counted, data, fast, native_get, native_send
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from proto41 import IPv6, Raw, echo, in_header, v6  # noqa: E402
@@ -43,19 +43,20 @@ def yard():
         for net in (NET, NET_2012):
             lab.native.run("ip -6 route add %s/64 via 2a00:1::1" % net)
         one, two = (lab.public(name, i) for i, name in enumerate(("one", "two"), 1))
+        lab.inet.answerable("to-relay")
         router = ("8.0.2.1", 25790)
         lab.one, lab.two = Peer(one, "8.0.11.1", 4000, router), Peer(two, "8.0.12.1", 4002, router)
         lab.old = Peer(one, "8.0.11.1", 4004, ("8.0.2.1", 25788))
         yield lab
 
 
-@pytest.fixture(scope="module")
-def relay(yard):
-    with Navalis(yard, "off", extra=CONF, instance="nvp%d" % os.getpid()) as made:
+@pytest.fixture(scope="module", params=["off", "native"])
+def relay(yard, request):
+    with Navalis(yard, request.param, extra=CONF, instance="nvp%d" % os.getpid()) as made:
         yield made
         hits(made)
-        slow = made.json("status")["slow_path"]
-        assert slow["balanced"], slow
+        status = made.json("status")
+        assert status["slow_path"]["balanced"] and all(n["balanced"] for n in status["nics"]), status
 
 
 @pytest.fixture(params=["draft-04", "2012"])
@@ -82,8 +83,10 @@ def test_a_solicitation_is_answered_with_the_peers_prefix(yard, relay):
 
 
 def test_a_peer_of_2012_reads_its_address_from_the_destination(yard, relay):
-    yard.old.send(solicitation())
-    assert advertised(yard.old.get()) == (address_2012("fe80::", yard.old.own), [(NET_2012, 64, 0xC0, FOREVER)])
+    with fast(relay, "SOLICITED", "v4", 1):
+        yard.old.send(solicitation())
+        answer = yard.old.get()
+    assert advertised(answer) == (address_2012("fe80::", yard.old.own), [(NET_2012, 64, 0xC0, FOREVER)])
 
 
 def test_a_bad_solicitation_is_not_answered(yard, relay):
@@ -125,14 +128,15 @@ def test_keepalives_are_eaten(yard, relay):
 
 # ---- what goes through
 
-def test_echoes_of_all_sizes_come_back(peer):
+def test_echoes_of_all_sizes_come_back(relay, peer):
     native = fresh_native()
-    for size in (48, 49, 600, 1279, 1280):
-        request = echo(peer.inside, native, size)
-        peer.send(request)
-        reply = peer.get()
-        assert in_header(reply)[:2] == (plain(native), plain(peer.inside)) and reply[40] == 129
-        assert len(reply) == size and reply[44:] == request[44:]
+    with fast(relay, "DECAP", "v4", 5), fast(relay, "ENCAP", "v6", 5):
+        for size in (48, 49, 600, 1279, 1280):
+            request = echo(peer.inside, native, size)
+            peer.send(request)
+            reply = peer.get()
+            assert in_header(reply)[:2] == (plain(native), plain(peer.inside)) and reply[40] == 129
+            assert len(reply) == size and reply[44:] == request[44:]
 
 
 def test_both_ways_packets_arrive_unchanged_but_for_a_hop(yard, peer):
@@ -149,10 +153,10 @@ def test_both_ways_packets_arrive_unchanged_but_for_a_hop(yard, peer):
 
 
 def test_between_two_peers_a_packet_bounces(yard, relay):
-    packet = data(yard.one.inside, yard.two.inside)
-    with counted(relay, "BOUNCED"):
-        yard.one.send(packet)
-    assert yard.two.get() == packet[:7] + bytes([packet[7] - 1]) + packet[8:]
+    for packet, by_xdp in ((echo(yard.one.inside, yard.two.inside), 1), (data(yard.one.inside, yard.two.inside), 0)):
+        with counted(relay, "BOUNCED"), fast(relay, "BOUNCED", "v4", by_xdp):
+            yard.one.send(packet)
+        assert yard.two.get() == packet[:7] + bytes([packet[7] - 1]) + packet[8:]
 
 
 def test_too_big_and_time_exceeded(yard, peer):
@@ -194,9 +198,9 @@ def test_a_neighbour_solicitation_and_an_echo_to_the_router(yard, relay):
 def test_native_packets_to_what_names_no_good_endpoint(yard, relay):
     for endpoint, reason in ((("8.0.11.1", 1023), "CLIENT_PORT"), (("10.0.0.1", 4000), "CLIENT_REFUSED"),
                              (("8.0.2.1", 4000), "CLIENT_OURS")):
-        with counted(relay, reason):
+        with counted(relay, reason), fast(relay, reason, "v6", 1):
             native_send(yard, data(fresh_native(), address(NET, endpoint)))
-    with counted(relay, "SIXBED4_OPAQUE"):
+    with counted(relay, "SIXBED4_OPAQUE"), fast(relay, "SIXBED4_OPAQUE", "v6", 1):
         native_send(yard, data(fresh_native(), NET + "0200:1:2:3"))
     with counted(relay, "SIXBED4_SRC_PEER"):
         native_send(yard, data(yard.two.inside, yard.one.inside))

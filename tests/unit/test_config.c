@@ -98,6 +98,22 @@ static void server_addresses(void **st)
 	free(q);
 }
 
+static void advertisements_are_limited_in_ticks(void **st)
+{
+	struct nav_config *p = policy(OFF SERVER);
+	struct nav_config *q = policy(OFF TEREDO "bubbles_per_client_address = 0\n");
+	struct meter m = { 0 };
+	__u32 taken = 0;
+
+	(void)st;
+	for (__u64 now = 1; now <= 60 * 1000000000ULL / ticks.tick_ns; now++) /* a minute */
+		taken += meter_take(&m, &p->advertise, now);
+	assert_in_range(taken, 61 * 20, 65 * 20);
+	assert_true(!q->advertise.per_unit && !q->advertise.burst);
+	free(p);
+	free(q);
+}
+
 static void rfc3056_sixto4(void **st)
 {
 	struct nav_config *p = policy(OFF SIXTO4);
@@ -370,6 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_configured_is_zero),
 		cmocka_unit_test(server_addresses),
+		cmocka_unit_test(advertisements_are_limited_in_ticks),
 		cmocka_unit_test(rfc3056_sixto4),
 		cmocka_unit_test(rfc5969_sixrd),
 		cmocka_unit_test(rfc4213_sixin4),
