@@ -42,8 +42,8 @@ class Table:
         os.close(fd)
         self.filled = []
 
-    def stamp(self):
-        return ((time.monotonic_ns() - self.offset) // self.tick >> self.shift) << 1 & 0xFFFFFFFF
+    def stamp(self, ahead=0):
+        return ((time.monotonic_ns() + ahead * 10 ** 9 - self.offset) // self.tick >> self.shift) << 1 & 0xFFFFFFFF
 
     def fill(self, n):
         """n proven clients, heard of now. Returns their addresses."""
@@ -62,8 +62,8 @@ class Table:
                     break
         return made
 
-    def hear(self):
-        """From each of those again: for who only sends to them, and that for long."""
-        stamp = struct.pack("<I", self.stamp())
+    def hear(self, ahead=0):
+        """From each of those again, or in so many seconds: for who only sends to them, or does what may take long."""
+        stamp = struct.pack("<I", self.stamp(ahead))
         for at in self.filled:
             self.memory[at + 12:at + 16] = stamp

@@ -136,9 +136,9 @@ def kept(boxes):
 def interrupted(boxes):
     """^C in the middle of a run leaves no trace."""
     p = boxes.gen.popen(boxes.command("run", "--direction", "encap", "--rate", 100, "--seconds", 120, "--size", 64))
-    wait_for("pktgen runs", lambda: re.search("Running: .*%s@1" % boxes.gen_devs[-1], boxes.gen.run("cat /proc/net/pktgen/kpktgend_1").stdout), 30)
+    wait_for("pktgen runs", lambda: re.search("Running: .*%s@1" % boxes.gen_devs[-1], boxes.gen.run("cat /proc/net/pktgen/kpktgend_1").stdout))
     p.send_signal(signal.SIGINT)
-    assert p.wait(30) == 130
+    assert p.wait(120) == 130
     nothing_left(boxes)
 
 
