@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from lab import ROOT, SERVICE, Lab, Navalis, awake, wait_for
+from lab import ROOT, SERVICE, Lab, Navalis, awake, first, wait_for
 from pinned import Table
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
@@ -123,7 +123,8 @@ class Way:
             some = list(some_in) + random.sample(self.outside, 20)
             random.shuffle(some)
             sent = awake() - began
-            went = self.send(some, 0.2 if sent < within else 5)
+            with first():
+                went = self.send(some, 0.2 if sent < within else 5)
             wrong = {h.hex(): mac.hex(":") for h, mac in went.items() if mac != want[h in some_in]}
             right = not wrong and len(went) == len(some)
             if not right:
@@ -145,7 +146,9 @@ def small():
 
 @pytest.fixture
 def relay(small):
-    with Navalis(small, "native", instance="nvh%d" % os.getpid()) as made:
+    with first():
+        made = Navalis(small, "native", instance="nvh%d" % os.getpid())
+    with made:
         yield made
 
 
@@ -231,7 +234,8 @@ def test_nobody_follows_the_routes(relay, way):
     way.settles(2, 3.6, hold=0.2)
     assert relay.json("status", "--no-rates")["next_hops"] == {"ipv4": "no_daemon", "ipv6": "no_daemon"}
     assert "next hops for each destination (no daemon" in relay.ctl("status", "--no-rates", check=False).stdout
-    relay.start()
+    with first():
+        relay.start()
     way.settles(2, hold=0.3)
     way.by("route")
 

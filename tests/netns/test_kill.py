@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lab import BUILD, FIRST, SERVICE, Navalis, awake, fresh_native, wait_for
+from lab import BUILD, SERVICE, Navalis, awake, first, fresh_native, wait_for
 
 CLIENTS, PPS, KILLS = 1000, 20000, 10
 # the thousand share one address, one server and one native host: no cap may stand in the way
@@ -25,14 +25,14 @@ def test_kill_9_ten_times_under_20_kpps_each_way_loses_nothing(lab):
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             assert load.stdout.readline() == "proven\n"
-            relay.wrap = FIRST
             slowest = 0
             for _ in range(KILLS):
                 time.sleep(0.3)  # load, not waiting: the kill falls somewhere into it
                 lab.stop(relay.process, 9)
                 time.sleep(0.3)
                 began = awake()
-                relay.start()
+                with first():
+                    relay.start()
                 slowest = max(slowest, awake() - began)
                 assert relay.json("status", "--no-rates")["clients"]["live"] == CLIENTS
             enough = 2.1 * KILLS * 0.5 * PPS

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import BUILD, FIRST, Navalis, awake, fresh_native, wait_for
+from lab import BUILD, Navalis, awake, first, fresh_native, wait_for
 
 MILLION, MOST = 1 << 20, 4 << 20
 
@@ -48,9 +48,9 @@ def test_a_million_clients_are_taken_over_within_a_second_and_listed_in_constant
     with Navalis(lab, "native", "max_clients = %d" % MILLION, instance="nvsm%d" % os.getpid()) as relay:
         relay.stop()
         assert fill(relay, MILLION)["new"] == MILLION
-        relay.wrap = FIRST
         begin = awake()
-        relay.start()
+        with first():
+            relay.start()
         assert awake() - begin < 1
         assert relay.json("status", "--no-rates")["clients"]["live"] == MILLION
         for args, end in ((["--json"], b'],"schema":1}\n'), ([], b"live\n")):
@@ -72,8 +72,8 @@ def four_millions(lab, age=0):
     with Navalis(lab, "off", "max_clients = %d" % MOST, instance="nvsf%d" % os.getpid()) as relay:
         relay.stop()
         relay.filled = fill(relay, MOST - 64, age)
-        relay.wrap = FIRST
-        relay.start()
+        with first():
+            relay.start()
         yield relay
 
 
@@ -97,8 +97,9 @@ def carry_out_orders(lab):
     with four_millions(lab) as relay:
         client, native = lab.clients[0], fresh_native()
         assert lab.native.ping(client.address, native, count=2)[1]
-        ping = lab.native.popen([*FIRST, "ping", "-6", "-n", "-c", "100", "-i", "0.005", "-I", native, client.address],
-                                stdout=subprocess.PIPE, text=True)
+        with first():
+            ping = lab.native.popen(["ping", "-6", "-n", "-c", "100", "-i", "0.005", "-I", native, client.address],
+                                    stdout=subprocess.PIPE, text=True)
         order = [BUILD + "/navalisctl", "--instance", relay.instance, "flush", "--address", "9.0.0.0/16", "--dry-run", "--json"]
         with ThreadPoolExecutor(4) as pool:
             answers = [pool.submit(lab.relay.run, order) for _ in range(3)]
