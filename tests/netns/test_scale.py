@@ -55,8 +55,8 @@ def test_a_million_clients_are_taken_over_within_a_second_and_listed_in_constant
         assert relay.json("status", "--no-rates")["clients"]["live"] == MILLION
         for args, end in ((["--json"], b'],"schema":1}\n'), ([], b"live\n")):
             begin, lines, most = awake(), 0, 0
-            with lab.relay.popen([BUILD + "/navalisctl", "--instance", relay.instance, "clients", *args],
-                                 stdout=subprocess.PIPE) as ctl:
+            with first(), lab.relay.popen([BUILD + "/navalisctl", "--instance", relay.instance, "clients", *args],
+                                          stdout=subprocess.PIPE) as ctl:
                 while chunk := ctl.stdout.read(8 << 20):
                     lines, last = lines + chunk.count(b"\n"), chunk
                     if len(chunk) == 8 << 20:  # it has more to say
