@@ -21,6 +21,7 @@ BUCKETS = 62
 SHIFT = 6  # coarse units of 64 ticks
 LIFE, REPROOF = 117, 78
 NICS = 8
+METER_SCALE = 1024
 ABORTED, DROP, PASS, TX, REDIRECT = range(5)
 
 with open(os.path.join(ROOT, "include/navalis/reasons.def")) as f:
@@ -199,8 +200,24 @@ class Xdp:
         sums = [sum(words) for words in zip(*struct.iter_unpack("<4Q", v))]
         return tuple(sums[:2]), tuple(sums[2:])
 
+    def ticks(self):
+        return self.ask(op="clock")["ticks"]
+
     def units(self):
-        return self.ask(op="clock")["ticks"] >> SHIFT
+        return self.ticks() >> SHIFT
+
+    def at_once(self, check):
+        """check() within one unit: done again where the clock has gone on meanwhile, as it does by many when a machine stands still."""
+        while True:
+            now = self.units()
+            try:
+                check()
+            except AssertionError:
+                if self.units() == now:
+                    raise
+            else:
+                if self.units() == now:
+                    return
 
     def stamp(self, age=0):
         return (self.units() - age) << 1 & STAMP_MASK
@@ -259,6 +276,15 @@ class Xdp:
             assert out == bytes(frame), "changed although it was not forwarded"
         note(reason)
         return out
+
+
+    def emptied(self, frame, passed, over, burst, nic="v4"):
+        """A bucket that is full and gets METER_SCALE tokens, one packet, in as many ticks: that many pass, and then none."""
+        began, n = self.ticks(), 0
+        while (got := self.run(frame, nic)[:2]) == (PASS, passed):
+            n += 1
+        assert got == (DROP, over) and burst <= n <= burst + (self.ticks() - began) // METER_SCALE, (got, n)
+        note(over)
 
 
 def note(reason):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Laboratories shared by the tests of a module, and the relay in both of its ways to run."""
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -55,11 +56,14 @@ def one_way(request):
             pairs[0][0].wait()
             at_end.append(relay.json("drops"))
         for c in lab.clients:
-            receiver = c.ns.popen([sys.executable, ONE_WAY, "receive", c.address], stdout=subprocess.PIPE, text=True)
+            pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            receiver = c.ns.popen([sys.executable, ONE_WAY, "receive", c.address], **pipes)
             assert receiver.stdout.readline() == "ready\n"
-            sender = lab.native.popen([sys.executable, ONE_WAY, "send", laboratory.fresh_native(), c.address, str(ONE_WAY_S)],
-                                      stdout=subprocess.PIPE, text=True)
+            sender = lab.native.popen([sys.executable, ONE_WAY, "send", laboratory.fresh_native(), c.address, str(ONE_WAY_S)], **pipes)
             lab.processes += [sender, receiver]
+            assert select.select([receiver.stdout], [], [], 60)[0] and receiver.stdout.readline() == "first\n"
+            sender.stdin.write("go on\n")
+            sender.stdin.flush()
             pairs.append((sender, receiver))
         looker = threading.Thread(target=look, daemon=True)
         looker.start()

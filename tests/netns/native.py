@@ -32,7 +32,7 @@ class UdpPeer:
     def send(self, packet):
         self.sock.send(packet)
 
-    def get(self, seconds=3.0):
+    def get(self, seconds=30.0):
         if not select.select([self.sock], [], [], seconds)[0]:
             raise TimeoutError("nothing came from the relay")
         return self.sock.recv(65536)
@@ -46,7 +46,7 @@ def counted(relay, reason, n=1):
     """The reason is counted so many times meanwhile; None: at all."""
     before = count(relay, reason)
     yield
-    wait_for(reason, lambda: count(relay, reason) >= before + (n or 1), 3)
+    wait_for(reason, lambda: count(relay, reason) >= before + (n or 1))
     assert n is None or count(relay, reason) == before + n
 
 
@@ -58,7 +58,7 @@ def fast(relay, reason, nic, n):
     assert count(relay, reason, nic) - before == (n if relay.mode == "native" else 0), reason
 
 
-def native_get(cap, match, seconds=3.0):
+def native_get(cap, match, seconds=30.0):
     """The first IPv6 packet that arrives at the native host and fits."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One-way UDP: `send SOURCE DESTINATION SECONDS` numbers 100 datagrams a second, `receive` counts them."""
+"""
+One-way UDP: `send SOURCE DESTINATION SECONDS` numbers 100 datagrams a second, `receive ADDRESS` counts them. The first goes
+alone, until a line comes on the sender's input; the receiver prints one when it has come.
+"""
 import json
+import select
 import socket
 import struct
 import sys
@@ -12,10 +16,13 @@ PORT, PPS = 7000, 100
 def send(source, destination, seconds):
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
         s.bind((source, PORT))
-        began = time.monotonic()
-        for n in range(int(seconds * PPS)):
+        s.sendto(struct.pack("!I", 0), (destination, PORT))
+        sys.stdin.readline()
+        due = time.monotonic()
+        for n in range(1, int(seconds * PPS)):
             s.sendto(struct.pack("!I", n), (destination, PORT))
-            time.sleep(max(0, began + (n + 1) / PPS - time.monotonic()))
+            due = max(due + 1 / PPS, time.monotonic())  # what a busy machine has missed is not made good in a burst
+            time.sleep(max(0, due - time.monotonic()))
     print(json.dumps({"sent": int(seconds * PPS)}))
 
 
@@ -24,16 +31,18 @@ def receive(address):
     got, longest, last = set(), 0.0, None
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
         s.bind((address, PORT))
-        s.settimeout(0.5)
+        s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
         print("ready", flush=True)
-        while True:
-            try:
-                got.add(struct.unpack("!I", s.recv(100))[0])
-                now = time.monotonic()
-                longest, last = max(longest, now - (last or now)), now
-            except TimeoutError:
-                if last and time.monotonic() - last > 3:
-                    break
+        while there := select.select([s, sys.stdin], [], [])[0]:
+            if s not in there:
+                if select.select([s], [], [], 1)[0]:  # what is on its way still
+                    continue
+                break
+            got.add(struct.unpack("!I", s.recv(100))[0])
+            now = time.monotonic()
+            longest, last = max(longest, now - (last or now)), now
+            if len(got) == 1:
+                print("first", flush=True)
     first = min(got)
     print(json.dumps({"got": len(got), "first": first, "last": max(got), "lost": max(got) - first + 1 - len(got),
                       "longest_gap": round(longest, 3)}))

@@ -86,6 +86,7 @@ class Table:
         self.seed = struct.unpack_from("<QQQ", meta.raw, 40)
         self.memory = self._map(instance, "clients", self.buckets * 64)
         self.identities = self._map(instance, "identities", self.buckets * BUCKET_CLIENTS * 16)
+        self.filled = []
 
     @staticmethod
     def _map(instance, name, size):
@@ -95,8 +96,8 @@ class Table:
         finally:
             os.close(fd)
 
-    def stamp(self):
-        return ((time.monotonic_ns() - self.offset) // self.tick >> self.shift) << 1 & STAMP_MASK
+    def stamp(self, ahead=0):
+        return ((time.monotonic_ns() + ahead * 10 ** 9 - self.offset) // self.tick >> self.shift) << 1 & STAMP_MASK
 
     def put(self, slot, a, stamp):
         """As the daemon does it: the word last."""
@@ -109,14 +110,23 @@ class Table:
     def fill(self, n):
         """n proven clients, heard of now. Returns their addresses."""
         used, made, i = [0] * self.buckets, [], 0
-        stamp = self.stamp()
         while len(made) < n:
             i += 1
             a = address("8.0.1.1", "9.%d.%d.%d" % (i >> 14 & 255, i >> 6 & 255, i & 63), 1024 + i % 60000, i & 0x3CFF)
             for b in table_places(self.seed, a, self.buckets):
                 if used[b] < BUCKET_CLIENTS:
-                    self.put(b * BUCKET_CLIENTS + used[b], a, stamp)
+                    slot = b * BUCKET_CLIENTS + used[b]
+                    self.put(slot, a, self.stamp())
+                    self.filled.append((slot, a))
                     used[b] += 1
                     made.append(a)
                     break
         return made
+
+    def hear(self, ahead=0):
+        """From each of those again, or in so many seconds: for who only sends to them, or does what may take long."""
+        stamp = self.stamp(ahead)
+        for slot, a in self.filled:
+            word, = struct.unpack_from("<Q", self.memory, slot * 8)
+            if word & ~STAMP_MASK == table_mark(self.seed, a):  # else it has moved
+                self.put(slot, a, stamp)

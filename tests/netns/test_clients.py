@@ -65,7 +65,7 @@ def test_rfc4380_5_4_1_without_direct_bubbles_the_nat_stays_shut(behind_nat):
             with open(relay.conf, "w") as f:
                 f.write(text + extra)
             relay.start()
-            assert lab.native.ping(c.address, src=fresh_native(), wait=4 if received else 1)[1] == received
+            assert lab.native.ping(c.address, src=fresh_native(), wait=20 if received else 1)[1] == received
             relay.stop()
             relay.detach()
 
@@ -103,7 +103,7 @@ def test_rfc4380_5_4_2_admission_rfc_with_miredo(lab, trusting):
         native = fresh_native()
         assert lab.native.ping(c.address, src=native, count=3)[1] == 3, c.nat
         assert c.ns.ping(fresh_native(), count=3)[1] == 3, c.nat
-    assert trusting.json("status")["weak"] == 0  # all have proven themselves meanwhile
+    wait_for("all have proven themselves", lambda: trusting.json("status", "--no-rates")["weak"] == 0)
 
 
 def test_rfc4380_5_4_2_admission_rfc_serves_who_never_answers_a_bubble(lab, trusting):
@@ -114,7 +114,7 @@ def test_rfc4380_5_4_2_admission_rfc_serves_who_never_answers_a_bubble(lab, trus
         host = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         host.bind((native, 9))
     with host, console.sock:
-        host.settimeout(3)
+        host.settimeout(30)
         before = counts(trusting.json("drops"))
         for _ in range(3):
             packet = IPv6(src=console.address, dst=native, hlim=128) / UDP(sport=3075, dport=9) / Raw(b"unproven")
@@ -124,13 +124,14 @@ def test_rfc4380_5_4_2_admission_rfc_serves_who_never_answers_a_bubble(lab, trus
             host.sendto(b"answer", source)
         status = trusting.json("status", "--no-rates")
         assert console.address not in [x["address"] for x in trusting.json("clients")["clients"]]
-        wait_for("the gauge", lambda: trusting.json("status", "--no-rates")["weak"] == 1, 3)
+        wait_for("the gauge", lambda: trusting.json("status", "--no-rates")["weak"] == 1)
+        wait_for("the last answer", lambda: counts(trusting.json("drops"))["ENCAP"] - before.get("ENCAP", 0) >= 3)
         after = counts(trusting.json("drops"))
         assert after["DECAP"] - before.get("DECAP", 0) == 3 and after["ENCAP"] - before.get("ENCAP", 0) == 3
         assert status["forwarded"]["xdp"] == {"decap": 0, "encap": 0}
         # a bubble that answers nothing is consumed, and no drop
         console.sock.sendto(bytes(IPv6(src=console.address, dst="fe80::1", nh=59, plen=0)), SERVICE)
-        wait_for("the bubble", lambda: counts(trusting.json("drops")).get("WEAK"), 3)
+        wait_for("the bubble", lambda: counts(trusting.json("drops")).get("WEAK"))
 
 
 # ---- one-way traffic
@@ -140,10 +141,10 @@ def test_ten_minutes_of_one_way_traffic_never_pause(one_way):
     """The client never says a word but bubbles; 100 packets a second, behind a restricted and a symmetric NAT."""
     lab, relay, pairs, began, drops_at_end = one_way
     for (sender, receiver), c in zip(pairs, lab.clients):
-        sent = json.loads(sender.communicate(timeout=max(30, began + ONE_WAY_S + 60 - time.monotonic()))[0])["sent"]
-        result = json.loads(receiver.communicate(timeout=30)[0])
+        sent = json.loads(sender.communicate(timeout=max(30, began + ONE_WAY_S + 600 - time.monotonic()))[0])["sent"]
+        result = json.loads(receiver.communicate(timeout=60)[0])
         print("\nbehind %s NAT: %d sent in %d s: %s" % (c.nat, sent, ONE_WAY_S, result))
-        assert result["first"] <= 1 and result["last"] == sent - 1 and result["lost"] == 0, result
+        assert result["first"] == 0 and result["last"] == sent - 1 and result["lost"] == 0, result
     n = counts(drops_at_end())
     assert n["REPROOF"] >= 2 * (ONE_WAY_S // 30) and "EXPIRED" not in n and "UNPROVED" not in n
     fast = relay.json("status", "--no-rates")["forwarded"]

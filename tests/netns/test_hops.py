@@ -3,13 +3,15 @@
 import ipaddress
 import os
 import random
+import select
 import signal
+import struct
 import sys
 import time
 
 import pytest
 
-from lab import ROOT, SERVICE, Lab, Navalis, wait_for
+from lab import ROOT, SERVICE, Lab, Navalis, awake, first, wait_for
 from pinned import Table
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
@@ -73,9 +75,9 @@ class To4:
 class Way:
     """One direction: sends packets to its destinations, and sees to which router each goes."""
 
-    def __init__(self, lab, relay, kind, clients):
-        self.lab, self.relay, self.kind = lab, relay, kind(lab, clients)
-        self.ip, self.gateway = kind.ip, kind.gateway
+    def __init__(self, lab, relay, kind, table):
+        self.lab, self.relay, self.table, self.kind = lab, relay, table, kind(lab, table.fill(CLIENTS))
+        self.ip, self.gateway, self.bursts = kind.ip, kind.gateway, 0
         self.far = getattr(lab, kind.side)
         self.capture = self.far.capture("to-relay")
         self.socket = self.kind.source.socket(17, 3)  # AF_PACKET, SOCK_RAW
@@ -97,27 +99,32 @@ class Way:
     def mac(self, router):
         return bytes.fromhex(OTHER_MACS[router].replace(":", "")) if router in OTHER_MACS else self.far.mac("to-relay")
 
-    def send(self, hosts, wait=0.2):
-        """Returns {destination: MAC address of the router that it went to}."""
-        self.capture.frames()
+    def send(self, hosts, wait=5.0):
+        """Returns {destination: MAC address of the router that it went to}. The last bytes tell one burst from another."""
+        self.table.hear()
+        self.bursts += 1
+        mark, went, wanted = struct.pack("!I", self.bursts), {}, set(hosts)
         for h in hosts:
-            self.socket.send(self.kind.frame(h))
-        went, end, wanted = {}, time.monotonic() + wait, set(hosts)
-        while wanted - set(went) and time.monotonic() < end:
-            for f in self.capture.frames():
-                went[self.kind.destination(f)] = f[:6]
+            self.socket.send(self.kind.frame(h)[:-4] + mark)
+        end = time.monotonic() + wait
+        while wanted - set(went):
+            there = select.select([self.capture.sock], [], [], max(0, end - time.monotonic()))[0]
+            went.update((self.kind.destination(f), f[:6]) for f in self.capture.frames() if f[-4:] == mark)
+            if not there:
+                break
         return {h: mac for h, mac in went.items() if h in wanted}
 
     def settles(self, inside, within=PROMPT, hold=0.3, outside=1):
         """Packets take the right way at the latest then, and for a while none takes another."""
         want = {False: self.mac(outside), True: self.mac(inside)}
-        began, right = time.monotonic(), False
-        while not right or (hold and time.monotonic() < began + within + hold):
+        began, right = awake(), False
+        while not right or (hold and awake() < began + within + hold):
             some_in = set(random.sample(self.inside, 20))
             some = list(some_in) + random.sample(self.outside, 20)
             random.shuffle(some)
-            sent = time.monotonic() - began
-            went = self.send(some)
+            sent = awake() - began
+            with first():
+                went = self.send(some, 0.2 if sent < within else 5)
             wrong = {h.hex(): mac.hex(":") for h, mac in went.items() if mac != want[h in some_in]}
             right = not wrong and len(went) == len(some)
             if not right:
@@ -128,7 +135,7 @@ class Way:
         return self.relay.json("status", "--no-rates")["forwarded"]["xdp"][self.kind.verdict]
 
     def by(self, what):
-        wait_for("next hops: " + what, lambda: self.relay.json("status", "--no-rates")["next_hops"][self.kind.key] == what, 5)
+        wait_for("next hops: " + what, lambda: self.relay.json("status", "--no-rates")["next_hops"][self.kind.key] == what)
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +146,15 @@ def small():
 
 @pytest.fixture
 def relay(small):
-    with Navalis(small, "native", instance="nvh%d" % os.getpid()) as made:
+    with first():
+        made = Navalis(small, "native", instance="nvh%d" % os.getpid())
+    with made:
         yield made
 
 
 @pytest.fixture(params=[To4, To6], ids=["to clients", "to native hosts"])
 def way(small, relay, request):
-    made = Way(small, relay, request.param, Table(relay.instance).fill(CLIENTS))
+    made = Way(small, relay, request.param, Table(relay.instance))
     made.by("route")
     made.settles(1, 3, hold=0)  # the neighbours are resolved
     yield made
@@ -225,7 +234,8 @@ def test_nobody_follows_the_routes(relay, way):
     way.settles(2, 3.6, hold=0.2)
     assert relay.json("status", "--no-rates")["next_hops"] == {"ipv4": "no_daemon", "ipv6": "no_daemon"}
     assert "next hops for each destination (no daemon" in relay.ctl("status", "--no-rates", check=False).stdout
-    relay.start()
+    with first():
+        relay.start()
     way.settles(2, hold=0.3)
     way.by("route")
 

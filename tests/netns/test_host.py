@@ -95,11 +95,11 @@ class Call:
             listener.bind((address, PORT))
             listener.listen()
             self.bob = lab.clients[0].ns.socket(socket.AF_INET6, socket.SOCK_STREAM)
-            self.bob.settimeout(15)
+            self.bob.settimeout(60)
             self.bob.connect((address, PORT))
-            listener.settimeout(5)
+            listener.settimeout(60)
             self.alice, self.seen_as = listener.accept()
-            self.alice.settimeout(15)
+            self.alice.settimeout(60)
 
     def __enter__(self):
         return self
@@ -167,7 +167,7 @@ def test_rfc4380_5_4_1_her_nat_has_forgotten_him(scene, alice):
         assert others.heard(call.word) == [] and not bubbles(own.frames(), "10.9.0.2")
 
         gone = count(alice, "EXPIRED")
-        wait_for("Alice's relay has forgotten Bob", lambda: count(alice, "EXPIRED") > gone, 45, 0.5)
+        wait_for("Alice's relay has forgotten Bob", lambda: count(alice, "EXPIRED") > gone, 180, 0.5)
         assert nat_is_shut(scene)
         call.say(call.bob, call.alice)
         call.say(call.alice, call.bob)
@@ -188,7 +188,7 @@ def bob_s_own(scene):
     scene.nat1.run("nft add rule ip nat post oifname pub udp sport 4001 snat to 8.0.11.1:40001")
     with scene.clients[0].ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("192.168.1.2", 4001))
-        s.settimeout(3)
+        s.settimeout(30)
         yield s, address("8.0.1.1", NATS[1], 40001, 0x8000)
 
 
@@ -206,7 +206,7 @@ def test_rfc4380_5_4_1_case_2_is_for_configured_prefixes_alone(scene, alice, bob
         alice.ctl("flush", "--all")
         assert alice.json("status", "--no-rates")["cone_prefixes"] == len(cone.split())
         assert not cone or "RFC 5991 3.2" in scene.log("navalisd")
-        server, ping = scene.server.capture("v4"), scene.relay.popen(["ping", "-6", "-nqc1", "-W3", "-I", alice.own[0], bob])
+        server, ping = scene.server.capture("v4"), scene.relay.popen(["ping", "-6", "-nqc1", "-W30", "-I", alice.own[0], bob])
         packet, at = s.recvfrom(2048)
         assert at[0] == NATS[0] and packet[24:40] == v6(bob)
 
@@ -217,13 +217,13 @@ def test_rfc4380_5_4_1_case_2_is_for_configured_prefixes_alone(scene, alice, bob
             echo = request[ICMPv6EchoRequest]
             reply = IPv6(src=bob, dst=request.src) / ICMPv6EchoReply(id=echo.id, seq=echo.seq, data=echo.data)
             s.sendto(bytes(reply), at)
-            assert ping.wait(5) == 0 and not through_the_server()
+            assert ping.wait(60) == 0 and not through_the_server()
             assert alice.json("clients")["clients"] == []
-            wait_for("it is served without proof", lambda: alice.json("status", "--no-rates")["weak"] == 1, 5)
+            wait_for("it is served without proof", lambda: alice.json("status", "--no-rates")["weak"] == 1)
             assert "its cone bit is believed" in alice.ctl("explain", bob).stdout
         else:
             assert packet[6] == 59
-            wait_for("the bubble goes to the server", through_the_server, 3)
+            wait_for("the bubble goes to the server", through_the_server)
         ping.kill()
         ping.wait()
     finally:

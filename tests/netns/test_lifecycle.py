@@ -13,14 +13,14 @@ import time
 import pytest
 
 from counted import hits
-from lab import BUILD, ROOT, SERVICE, Lab, Navalis, fresh_native, wait_for
+from lab import BUILD, ROOT, SERVICE, Lab, Navalis, awake, first, fresh_native, wait_for
 from pinned import Table
 from test_kill import NO_CAPS
 
 CLIENTS, PPS = 200, 10000
 
 
-def ask(relay, request, timeout=10):
+def ask(relay, request, timeout=60):
     """One request over the control socket, past navalisctl."""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(timeout)
@@ -211,7 +211,7 @@ def test_the_control_socket(lab, relay):
     def answered():
         with contextlib.suppress(OSError, ValueError):
             return "result" in ask(relay, {"verb": "pending"})
-    wait_for("patience ends", answered, 8)
+    wait_for("patience ends", answered)
     for s in idle:
         s.close()
     # the peer is checked even if the file lets everybody in
@@ -235,10 +235,11 @@ def test_flush_and_pending(lab, relay):
     native = fresh_native()
     for c in lab.clients[:3]:
         assert lab.native.ping(c.address, src=native)[1] == 1
-    lab.native.ping(gone, src=native, wait=0.2)
-    pending = ask(relay, {"verb": "pending"})["result"]
-    assert [(p["address"], p["state"], p["bubbles"], p["kept_bytes"]) for p in pending["pending"]] == [
-        (gone.replace("2001:0:", "2001:0:"), "probe", 1, 104)]
+    began = time.monotonic()
+    lab.native.ping(gone, src=native, wait=0.1)
+    one, = wait_for("it is pending", lambda: ask(relay, {"verb": "pending"})["result"]["pending"])
+    assert (one["address"], one["state"], one["kept_bytes"]) == (gone, "probe", 104)
+    assert 1 <= one["bubbles"] <= 1 + (time.monotonic() - began) // 2  # one each two seconds
     assert ask(relay, {"verb": "flush", "address": "8.0.11.0/24", "dry_run": True})["result"] == {"flushed": 1, "dry_run": True}
     assert len(relay.json("clients")["clients"]) == 3
     # one client that is asked for by name is to be there, be it as one that has not answered
@@ -316,12 +317,16 @@ def test_maps_of_another_layout_are_refused_and_left_alone(lab, relay):
 def test_stop_leaves_clients_forwarding_and_says_for_how_long(lab, relay):
     c, native = lab.clients[0], fresh_native()
     assert lab.native.ping(c.address, src=native)[1] == 1
+    began = time.monotonic()
     relay.stop()
+    stopped = time.monotonic()
     assert lab.native.ping(c.address, src=native, count=10, interval=0.1)[1] == 10
+    asked = time.monotonic()
     text = relay.ctl("status", "--no-rates", check=False)
-    assert text.returncode == 3 and re.search(r"DEAD: nobody home for [01]\.\ds; proven clients are forwarded", text.stdout)
+    said = re.search(r"DEAD: nobody home for (\d+\.\d)s; proven clients are forwarded", text.stdout)
+    assert text.returncode == 3 and asked - stopped - 0.1 <= float(said[1]) <= time.monotonic() - began + 0.1
     status = relay.json("status", "--no-rates")
-    assert 800 <= status["daemon"]["for_ms"] < 5000
+    assert asked - stopped <= status["daemon"]["for_ms"] / 1000 + 0.01 and status["daemon"]["for_ms"] / 1000 <= time.monotonic() - began
     assert not os.path.exists("/run/navalis/%s.sock" % relay.instance)
 
 
@@ -331,9 +336,10 @@ def test_restart_with_65536_clients_is_ready_within_a_second(lab):
         Table(relay.instance).fill(65536)
         slowest = 0
         for sig in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
-            began = time.monotonic()
-            relay.start()
-            slowest = max(slowest, time.monotonic() - began)
+            began = awake()
+            with first():
+                relay.start()
+            slowest = max(slowest, awake() - began)
             assert relay.json("status", "--no-rates")["clients"]["live"] == 65536
             relay.stop(sig)
         print("\nslowest restart with 65,536 clients: %.0f ms" % (slowest * 1e3))

@@ -47,14 +47,14 @@ class Peer:
     def send(self, inner, src=None, dst=None, **fields):
         self.sock.sendto(outer(src or self.own, dst or self.relay, inner, **fields), (dst or self.relay, 0))
 
-    def packets(self, seconds=3.0):
+    def packets(self, seconds=30.0):
         """The inner packets as they arrive; ends when none does for so long."""
         while select.select([self.sock], [], [], seconds)[0]:
             packet = self.sock.recv(65536)
             assert out_header(packet) == self.header
             yield packet[20:]
 
-    def get(self, kind=None, seconds=3.0):
+    def get(self, kind=None, seconds=30.0):
         """The next one, or the next ICMPv6 message of a type."""
         for inner in self.packets(seconds):
             if kind is None or inner[6] == 58 and inner[40] == kind:

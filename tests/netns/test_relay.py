@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -48,8 +49,8 @@ def test_tcp_50_megabytes_arrive_unchanged(lab, relay, nat, sender):
     to, bind = (c.address, native) if sender == "native" else (native, c.address)
     listener = b.popen([sys.executable, TCP, "receive", to], stdout=subprocess.PIPE, text=True)
     listener.stdout.readline()
-    sent = a.run([sys.executable, TCP, "send", to, bind, str(50 << 20)], timeout=120).stdout
-    assert listener.communicate(timeout=30)[0] == sent
+    sent = a.run([sys.executable, TCP, "send", to, bind, str(50 << 20)], timeout=600).stdout
+    assert listener.communicate(timeout=60)[0] == sent
 
 
 def test_proven_clients_take_the_fast_path(lab, relay):
@@ -64,17 +65,16 @@ def test_proven_clients_take_the_fast_path(lab, relay):
 def test_two_clients_at_once(lab, relay):
     native = fresh_native()
     two = [c for c in lab.clients if c.nat == "restricted"]
-    pings = [lab.native.popen(["ping", "-6", "-q", "-c", "50", "-i", "0.01", "-I", native, c.address],
-                              stdout=subprocess.PIPE, text=True) for c in two]
-    for p in pings:
-        assert " 50 received" in p.communicate(timeout=20)[0]
+    with ThreadPoolExecutor() as pool:
+        for _, received, _ in pool.map(lambda c: lab.native.ping(c.address, native, count=50, interval=0.01), two):
+            assert received == 50
 
 
 def test_rfc4380_5_1_2_oversize_packet_gets_packet_too_big(lab, relay):
     c, native = client_behind(lab, "restricted"), fresh_native()
     lab.native.ping(c.address, src=native)
     lab.native.run("ip -6 route flush cache")  # what it learnt of path MTUs before
-    out = lab.native.run(["ping", "-6", "-M", "do", "-c", "1", "-W", "1", "-s", "1352", "-I", native,
+    out = lab.native.run(["ping", "-6", "-M", "do", "-c", "1", "-W", "20", "-s", "1352", "-I", native,
                           c.address], check=False)
     assert "mtu=1280" in (out.stdout + out.stderr).replace(" = ", "=").replace(": ", "=").lower()
     if relay.mode == "native":
@@ -84,22 +84,26 @@ def test_rfc4380_5_1_2_oversize_packet_gets_packet_too_big(lab, relay):
 def test_rfc8200_3_hop_limit_used_up_gets_time_exceeded(lab, relay):
     c, native = client_behind(lab, "restricted"), fresh_native()
     assert lab.native.ping(c.address, src=native)[1] == 1
-    _, received, out = lab.native.ping(c.address, src=native, hop_limit=1, wait=1)
+    _, received, out = lab.native.ping(c.address, src=native, hop_limit=1)
     assert received == 0 and "Time exceeded" in out
 
 
 def test_rfc4380_5_4_1_silent_client_gets_four_bubbles_then_unreachable(lab, relay):
     """Bubbles at 0, 2, 4 and 6 s while traffic goes on; then address unreachable, and no more."""
     gone = "2001:0:800:101:%x:1234:f7ff:f4fd" % (0x2000 | int(time.monotonic()) & 0xFF)
-    cap = lab.relay.capture("v4")
-    started = time.monotonic()
-    _, _, out = lab.native.ping(gone, src=fresh_native(), count=48, interval=0.2, wait=1)
+    cap, said, began = lab.relay.capture("v4"), [], time.monotonic()
+    ping = lab.native.popen(["stdbuf", "-oL", "ping", "-6", "-n", "-i", "0.2", "-I", fresh_native(), gone], stdout=subprocess.PIPE, text=True)
+    try:
+        while sum("Address unreachable" in line for line in said) < 15:  # for three seconds
+            said.append(ping.stdout.readline())
+            assert said[-1] and time.monotonic() < began + 120
+    finally:
+        ping.kill()
+        ping.communicate()
+    assert time.monotonic() - began > 9
     bubbles = [f for f in cap.frames() if f[36:38] == struct.pack("!H", 3544) and len(f) == 82]
     cap.close()
-    assert time.monotonic() - started > 9
-    assert len(bubbles) == 4
-    assert "Address unreachable" in out
-    assert all(f[42 + 6] == 59 for f in bubbles)
+    assert len(bubbles) == 4 and all(f[42 + 6] == 59 for f in bubbles)
 
 
 def test_restart_with_an_empty_table_finds_its_clients_again(lab, relay):
@@ -133,8 +137,8 @@ def test_rfc4380_5_2_4_client_expires_after_30_s_and_returns(lab, relay):
     def known():
         return [x for x in relay.json("clients")["clients"] if x["address"] == c.address]
     assert known()
-    wait_for("the client is forgotten", lambda: not known(), 35)
-    assert count(relay, "EXPIRED")
+    wait_for("the client is forgotten", lambda: not known(), 120)
+    wait_for("it has expired", lambda: count(relay, "EXPIRED"))
     assert lab.native.ping(c.address, src=fresh_native())[1] == 1
 
 
@@ -144,5 +148,6 @@ def test_rfc4380_5_2_4_refused_destinations_are_dropped_by_name(lab, relay):
                             ("2001:0:800:101:0:ffff:f7ff:f4fe", "CLIENT_PORT"),
                             ("2001:0:800:101:0:f226:f7ff:fdfe", "CLIENT_OURS")):
         before = count(relay, reason)
-        lab.native.ping(address, src=fresh_native(), wait=1)
+        lab.native.ping(address, src=fresh_native(), wait=0.1)
+        wait_for(reason, lambda: count(relay, reason) > before)
         assert count(relay, reason) == before + 1, reason

@@ -93,7 +93,10 @@ def of_client(frame, me):
 
 
 def through(me, frames, source, source_dev, far, far_dev, marker):
-    """Sends each frame, and behind it a marker that is always forwarded: returns what came before it."""
+    """
+    Sends each frame, and behind it a marker that is always forwarded, and by the daemon: it overtakes neither what XDP
+    forwards nor what is left to the daemon. Returns what came before it.
+    """
     out, cap = {}, far.capture(far_dev)
     for i, (name, f) in enumerate(frames):
         source.inject(source_dev, f)
@@ -103,7 +106,7 @@ def through(me, frames, source, source_dev, far, far_dev, marker):
         def marked():
             got.extend(x for x in cap.frames() if of_client(x, me))
             return any(b"MARK%06d" % i in x for x in got)
-        wait_for("the marker behind " + name, marked, 5)
+        wait_for("the marker behind " + name, marked)
         out[name] = [without_id(x) for x in got if b"MARK" not in x]
     cap.close()
     return out
@@ -130,20 +133,20 @@ def results():
                 eth6 = Ether(src=mac(lab.native, "to-relay"), dst=mac(lab.relay, "v6"))
 
                 def mark4(i):
-                    p = IPv6(src=me.address, dst=NATIVE, hlim=9) / UDP(sport=1, dport=9) / Raw(b"MARK%06d" % i)
+                    p = IPv6(src=me.address, dst=NATIVE, hlim=9, nh=60) / Raw(b"\x3b\0\x01\x04\0\0\0\0MARK%06d" % i)
                     return bytes(eth4 / IP(src="8.0.11.1", dst=SERVICE[0]) / UDP(sport=3074, dport=SERVICE[1]) /
                                  Raw(bytes(p)))
 
                 def mark6(i):
-                    return bytes(eth6 / IPv6(src=NATIVE, dst=me.address, hlim=9) / UDP(sport=1, dport=9) /
-                                 Raw(b"MARK%06d" % i))
+                    return bytes(eth6 / IPv6(src=NATIVE, dst=me.address, hlim=9, nh=60) /
+                                 Raw(b"\x3b\0\x01\x04\0\0\0\0MARK%06d" % i))
                 got[mode] = {
                     "decap": through(inner_me, down, lab.inet, "to-relay", lab.native, "to-relay", mark4),
                     "encap": through(inner_me, up, lab.native, "to-relay", lab.inet, "to-relay", mark6),
                 }
                 fast = {r["reason"]: r["where"] for r in relay.json("drops")["reasons"]}
                 if mode == "native":
-                    assert fast["DECAP"]["v4"] > 30 and fast["ENCAP"]["v6"] > 20
+                    assert fast["DECAP"]["v4"] >= 25 and fast["ENCAP"]["v6"] > 20
                 me.sock.close()
     return got
 

@@ -6,10 +6,9 @@ import os
 import re
 import signal
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import BUILD, Navalis, fresh_native, wait_for
+from lab import BUILD, Navalis, awake, first, fresh_native, wait_for
 
 MILLION, MOST = 1 << 20, 4 << 20
 
@@ -49,38 +48,39 @@ def test_a_million_clients_are_taken_over_within_a_second_and_listed_in_constant
     with Navalis(lab, "native", "max_clients = %d" % MILLION, instance="nvsm%d" % os.getpid()) as relay:
         relay.stop()
         assert fill(relay, MILLION)["new"] == MILLION
-        begin = time.monotonic()
-        relay.start()
-        assert time.monotonic() - begin < 1
+        begin = awake()
+        with first():
+            relay.start()
+        assert awake() - begin < 1
         assert relay.json("status", "--no-rates")["clients"]["live"] == MILLION
         for args, end in ((["--json"], b'],"schema":1}\n'), ([], b"live\n")):
-            begin, lines, most = time.monotonic(), 0, 0
-            with lab.relay.popen([BUILD + "/navalisctl", "--instance", relay.instance, "clients", *args],
-                                 stdout=subprocess.PIPE) as ctl:
+            begin, lines, most = awake(), 0, 0
+            with first(), lab.relay.popen([BUILD + "/navalisctl", "--instance", relay.instance, "clients", *args],
+                                          stdout=subprocess.PIPE) as ctl:
                 while chunk := ctl.stdout.read(8 << 20):
                     lines, last = lines + chunk.count(b"\n"), chunk
                     if len(chunk) == 8 << 20:  # it has more to say
                         most = max(most, memory(ctl.pid, "RssAnon"))
-            assert time.monotonic() - begin < 5
+            assert awake() - begin < 5
             assert ctl.returncode == 0 and lines == MILLION + 1 and last.endswith(end)
             assert 0 < most <= 8e6
 
 
 @contextlib.contextmanager
 def four_millions(lab, age=0):
-    """Scheduled before all others that run here, for the sake of its clock; with room for 64 more."""
+    """With room for 64 more."""
     with Navalis(lab, "off", "max_clients = %d" % MOST, instance="nvsf%d" % os.getpid()) as relay:
         relay.stop()
         relay.filled = fill(relay, MOST - 64, age)
-        relay.wrap = ["chrt", "-f", "1"]
-        relay.start()
+        with first():
+            relay.start()
         yield relay
 
 
 def undisturbed(attempt, *args):
-    """The best of three times, in ms: the machine itself may stand still for longer than that."""
+    """The best of ten times, in ms: the machine itself may stand still for longer than that, and that often."""
     times = []
-    while not times or (min(times) >= 5 and len(times) < 3):
+    while not times or (min(times) >= 5 and len(times) < 10):
         times.append(attempt(*args))
     assert min(times) < 5, times
 
@@ -97,8 +97,9 @@ def carry_out_orders(lab):
     with four_millions(lab) as relay:
         client, native = lab.clients[0], fresh_native()
         assert lab.native.ping(client.address, native, count=2)[1]
-        ping = lab.native.popen(["chrt", "-f", "1", "ping", "-6", "-n", "-c", "100", "-i", "0.005", "-I", native, client.address],
-                                stdout=subprocess.PIPE, text=True)
+        with first():
+            ping = lab.native.popen(["ping", "-6", "-n", "-c", "100", "-i", "0.005", "-I", native, client.address],
+                                    stdout=subprocess.PIPE, text=True)
         order = [BUILD + "/navalisctl", "--instance", relay.instance, "flush", "--address", "9.0.0.0/16", "--dry-run", "--json"]
         with ThreadPoolExecutor(4) as pool:
             answers = [pool.submit(lab.relay.run, order) for _ in range(3)]

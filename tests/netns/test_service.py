@@ -64,15 +64,15 @@ def test_a_client_that_is_looked_up_is_that_client(lab):
         table, one, other = Table(relay.instance), "2001:0:800:101:0:fbff:f6ff:fefd", "2001:0:800:101:0:fbfe:f6ff:fefd"
         first, _, second = (b * BUCKET_CLIENTS for b in table_places(table.seed, one, table.buckets))
         assert first != second
-        now = table.stamp()
         relay.stop()  # it would bring home the one that is not there
-        table.put(second + 3, one, now)
+        table.put(second + 3, one, table.stamp())
         stop = threading.Event()
 
         def switch():
             while not stop.is_set():
-                for a, stamp in (one, now), (other, now - 4000):
-                    table.put(first, a, stamp)
+                table.put(second + 3, one, table.stamp())  # or it ages, where all of this takes long
+                for a, ahead in (one, 0), (other, -500):
+                    table.put(first, a, table.stamp(ahead))
                     table.clear(first)
         switcher = threading.Thread(target=switch)
         switcher.start()

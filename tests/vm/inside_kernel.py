@@ -95,26 +95,28 @@ def relay(far, build, shared):
     assert "eth0: XDP native" + (", behind a dispatcher" if shared else "") in run(build + "/navalisctl status --no-rates").stdout
     managed = run("ip neigh show dev eth0.4").stdout + run("ip -6 neigh show dev eth0.6").stdout
     assert re.search(r"^8\.0\.2\.254 .*managed", managed, re.M) and re.search(r"^2a00:1::2 .*managed", managed, re.M), managed
-    client, = Table("navalis").fill(1)
+    table = Table("navalis")
+    client, = table.fill(1)
     c = v6(client)
     endpoint = ".".join(str(b ^ 255) for b in c[12:]), int.from_bytes(c[10:12], "big") ^ 0xFFFF
 
     mac = open("/sys/class/net/eth0/address").read().strip()
     far_mac = far.mac("eth1").hex(":")
-    far.run("ping -c 1 -W 2 8.0.2.1")
-    far.run("ping -6 -c 1 -W 2 2a00:1::1")
-    run("ping -c 1 -W 2 8.0.2.254")
-    run("ping -6 -c 1 -W 2 2a00:1::2")
+    far.run("ping -c 1 -W 60 8.0.2.1")
+    far.run("ping -6 -c 1 -W 60 2a00:1::1")
+    run("ping -c 1 -W 60 8.0.2.254")
+    run("ping -6 -c 1 -W 60 2a00:1::2")
     capture = Capture(far, "eth1")
 
     def forwarded(frame, wanted):
+        table.hear()
         far.inject("eth1", frame)
         got = []
 
         def there():
             got.extend(capture.frames())
             return [f for f in got if wanted in f and f[:6].hex(":") == far_mac]
-        return wait_for("the forwarded frame", there, 5)[0]
+        return wait_for("the forwarded frame", there)[0]
     # native, on VLAN 6, to the client: leaves on 100.44
     native = IPv6(src="2a00:f::7", dst=client, hlim=60) / ICMPv6EchoRequest(data=b"to the client")
     tag6 = b"\x81\x00\x00\x06"

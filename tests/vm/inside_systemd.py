@@ -28,7 +28,7 @@ def status():
     return json.loads(run("navalisctl status --no-rates --json", False))
 
 
-def wait(what, condition, seconds=60):
+def wait(what, condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -120,7 +120,9 @@ def main():
     configure(GOOD)
 
     # stop leaves the program; start takes over the table
-    Table("navalis").fill(1000)
+    table = Table("navalis")
+    table.fill(1000)
+    table.hear(600)  # to stop and to start may take more than their life here
     run("systemctl stop navalisd")
     assert run("ip link").count("prog/xdp") == 2
     assert not status()["daemon"]["alive"] and status()["clients"]["live"] == 1000

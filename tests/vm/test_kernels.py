@@ -15,7 +15,7 @@ VIRTIO = "/usr/bin/python3 tests/vm/inside_kernel.py %s %s\n"
 def suite(kernel):
     """What the tests say of the program from each compiler: in one machine, to start it once."""
     script = "uname -r\n" + "".join(SUITE % builds.FOLDERS[c] for c in builds.builds())
-    release, *said = vm.run(kernel, script, builds.tree(), timeout=600).text.split("suite\n")
+    release, *said = vm.run(kernel, script, builds.tree(), timeout=1200).text.split("suite\n")
     return release.strip(), dict(zip(builds.builds(), said))
 
 

@@ -24,7 +24,7 @@ def load():
 
 @pytest.fixture(scope="module")
 def tested(machines):
-    return machines.at_once(lambda kernel: vm.run(kernel, "/usr/bin/python3 tests/vm/inside_pktgen.py\n", FILES, timeout=600))
+    return machines.at_once(lambda kernel: vm.run(kernel, "/usr/bin/python3 tests/vm/inside_pktgen.py\n", FILES, timeout=1200))
 
 
 @pytest.mark.parametrize("kernel", vm.KERNELS)

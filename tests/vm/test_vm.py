@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A machine that panics before its script begins boots again, twice at most; one that panics later does not."""
+"""A machine that panics or hangs before its script begins boots again, twice at most; later only for its emulator's fault."""
 import pytest
 
 import vm
@@ -11,7 +11,9 @@ QEMU = """#!/bin/sh
 cd "${0%/*}"
 echo boot >> boots
 cat "$(wc -l < boots)"
+if grep -q HANG "$(wc -l < boots)"; then exec sleep 60; fi
 """
+BREAKPOINT = "[    9.01] int3: 0000 [#1] PREEMPT SMP NOPTI\n"
 
 
 @pytest.fixture
@@ -34,6 +36,26 @@ def test_a_panic_before_the_script_boots_again(consoles):
     with pytest.warns(UserWarning, match="the machine with 6.12 boots again: Kernel panic - not syncing: Fatal"):
         r = vm.run("6.12", "")
     assert (r.text, r.code, consoles.boots()) == ("good\n", 0, 3)
+
+
+def test_a_stale_breakpoint_boots_again_whenever_it_comes(consoles):
+    consoles(BEGIN + BREAKPOINT + PANIC, BEGIN + "good\n" + END)
+    with pytest.warns(UserWarning, match="Kernel panic"):
+        assert vm.run("6.12", "").text == "good\n" and consoles.boots() == 2
+
+
+def test_a_boot_that_hangs_is_tried_again(consoles, monkeypatch):
+    monkeypatch.setattr(vm, "BOOT_S", 1)
+    consoles("HANG\n", BEGIN + "good\n" + END)
+    with pytest.warns(UserWarning, match="the machine with 6.12 boots again: .*not begun in 1 s"):
+        assert vm.run("6.12", "").text == "good\n"
+
+
+def test_a_script_that_hangs_is_not_tried_again(consoles):
+    consoles(BEGIN + "HANG\n", BEGIN + END)
+    with pytest.raises(TimeoutError, match="not done in 1 s"):
+        vm.run("6.12", "", timeout=1)
+    assert consoles.boots() == 1
 
 
 def test_the_third_panic_is_the_last(consoles):

@@ -11,10 +11,12 @@ import hashlib
 import io
 import os
 import re
+import select
 import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 import warnings
 
 HOME = "/var/lib/navalis-test/vm"
@@ -23,6 +25,8 @@ PACKAGES = ("systemd,systemd-sysv,kmod,iproute2,ethtool,iputils-ping,procps,util
             "xdp-tools,libbpf1,libxdp1,libmnl0,libinih1,libjson-c5,libcap-ng0,liburing2,libsystemd0,bpftool")
 MARK = "=== navalis vm: "
 BOOTS = 3  # at most
+BOOT_S = 240  # most take ten
+BREAKPOINT = r"\bint3: 0000 \[#"
 
 INIT = """#!/bin/bash
 # The first process: everything that the script wants, then the script, then off.
@@ -174,24 +178,39 @@ class Result:
 
 
 def _console(cmd, timeout):
-    """What the machine says until it is off."""
-    p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        return p.communicate(timeout=timeout)[0].decode(errors="replace").replace("\r", "")
-    except subprocess.TimeoutExpired:
-        p.kill()
-        raise TimeoutError("the machine was not done in %d s:\n%s" %
-                           (timeout, p.communicate()[0].decode(errors="replace")[-4000:]))
+    """What the machine says until it is off, or has not begun in time."""
+    said, began = b"", time.monotonic()
+    with subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
+        try:
+            while True:
+                begun = MARK.encode() + b"begin" in said
+                left = began + (timeout if begun else BOOT_S) - time.monotonic()
+                more = os.read(p.stdout.fileno(), 65536) if select.select([p.stdout], [], [], max(0, left))[0] else None
+                if not more:
+                    break
+                said += more
+        finally:
+            p.kill()
+    text = said.decode(errors="replace").replace("\r", "")
+    if more is None and begun:
+        raise TimeoutError("the machine was not done in %d s:\n%s" % (timeout, text[-4000:]))
+    return text + ("" if more is not None else "\n%snot begun in %d s" % (MARK, BOOT_S))
 
 
-def run(kernel, script, files=(), systemd=False, timeout=300, memory=1024, icount=False):
+def _fault(console):
+    """What is the fault of this machine, or of its emulator, and not of the script, if anything is."""
+    found = re.search("Kernel panic.*|%snot begun.*" % MARK, console)
+    return found and (MARK + "begin" not in console or re.search(BREAKPOINT, console)) and found[0]
+
+
+def run(kernel, script, files=(), systemd=False, timeout=900, memory=1024, icount=False):
     """
     Boots, runs the script in a folder with these files ((path here, name there)…; folders with all
     that is in them), and returns what it printed and its exit code. No accelerator: seconds are long.
     With icount it has one CPU, and a nanosecond of its clock is an instruction that it has executed.
 
-    A kernel that patches its own code while the other CPU runs it can panic here, over the emulator's stale
-    copy of a breakpoint: in its boot, where it does so most, it boots again. A panic of the script's is a result.
+    A kernel that patches its own code while the other CPU runs it can panic here, over the emulator's stale copy of a
+    breakpoint. Then it boots again, as it does when it panics or hangs before the script begins. Any other panic is a result.
     """
     prepare()
     with tempfile.TemporaryDirectory(prefix="navalis-vm-") as tmp:
@@ -217,14 +236,15 @@ def run(kernel, script, files=(), systemd=False, timeout=300, memory=1024, icoun
         cmd += ["-icount", "shift=0,sleep=off"] if icount else []
         for boot in range(BOOTS):
             if boot:
-                warnings.warn("the machine with %s boots again: %s" % (kernel, panic[0]))
+                warnings.warn("the machine with %s boots again: %s" % (kernel, fault))
             console = _console(cmd, timeout)
-            panic = re.search("Kernel panic.*", console)
-            if not panic or MARK + "begin" in console:
+            fault = _fault(console)
+            if not fault:
                 break
     m = re.search(r"%sbegin\n(.*)%send (\d+)" % (MARK, MARK), console, re.S)
     if not m:
-        raise RuntimeError("the machine did not run the script:\n" + console[-4000:])
+        raise RuntimeError("the machine did not run the script%s:\n%s" %
+                           (" %d times, which is no verdict on it" % BOOTS if fault else "", console[-4000:]))
     return Result(console, m[1], int(m[2]))
 
 
