@@ -38,6 +38,7 @@ struct tunnel_packet {
 
 	/* what is decided */
 	__u32 sixbed4, server;    /* the listener or address to ask, plus one; 0: none */
+	__u32 hg48;               /* HG48 is to be asked; then the slot of its endpoint, plus one */
 	enum onward onward;
 	enum reason verdict;      /* when it is sent on so */
 	__u32 off, put;           /* outer bytes that come off, and those that go on */
@@ -47,6 +48,7 @@ struct tunnel_packet {
 	__u8 ecn;                 /* congestion bits of the IPv6 packet from here on */
 	__u8 checksum;            /* of UDP, is to be made from the inner one; else it is sent as 0 */
 	__u16 pad;
+	__u64 seen;               /* when the endpoint of HG48 was last heard of, or sent to */
 	__u64 nonce;              /* and the other indications of the Teredo server */
 	__u8 auth, origin;
 	struct nexthop hop;

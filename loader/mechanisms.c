@@ -191,7 +191,6 @@ static void list_sixin4_as_one(struct rows *r, const struct config *c)
 	add_counts(row, &sum);
 }
 
-/* Its quotas are the daemon's. */
 static void list_hg48(struct rows *r, const struct hg48_config *hg, struct relay_time now)
 {
 	const struct prefix6 prefix = { .addr = hg->prefix, .len = 80 };
@@ -202,7 +201,6 @@ static void list_hg48(struct rows *r, const struct hg48_config *hg, struct relay
 		return;
 	transit_hg48_peers(r->d->transit, now, &confirmed, &unconfirmed);
 	row = new_row(r, "hg48", "");
-	add(row, "xdp", json_object_new_boolean(false));
 	add_local(r, row, hg->service);
 	add_prefix(row, &prefix);
 	add(row, "mtu", json_object_new_int64(hg->link.mtu));

@@ -45,6 +45,9 @@
 	P(COUNTERS, counters) /* struct nav_counts, per CPU, array: by NIC slot; by XDP */          \
 	P(DAEMON, daemon)     /* struct nav_daemon, one value, mmapable: navalisd's own figures */
 
+/* Pinned, too, where HG48 is configured: struct hg48_entry, mmapable array: by navalisd, stamped by XDP. */
+#define NAV_HG48 "hg48_peers"
+
 #define NAV_NICS 8    /* NICs of one instance */
 #define NAV_SERVED 16 /* served prefixes */
 #define NAV_MACS 4    /* of one interface: its own, and those of macvlan interfaces above it (VRRP) */

@@ -14,8 +14,7 @@ int transit_new(const struct nav_config *policy, const struct host *host, __u64 
 	t->host = host;
 	if (limiter_new(0, 1, seed, &t->unreachable) || limiter_new(0, 1, seed, &t->too_big) ||
 	    limiter_new(0, 1, seed, &t->exceeded) ||
-	    limiter_new(0, 4096, seed, &t->advertisements) ||
-	    (policy->hg48.service.addr && hg48_table_new(policy->hg48.max_peers, seed, &t->hg48))) {
+	    limiter_new(0, 4096, seed, &t->advertisements)) {
 		transit_free(t);
 		return -ENOMEM;
 	}
@@ -47,6 +46,11 @@ void transit_set(struct transit *t, __u32 errors, __u32 advertisements)
 void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4)
 {
 	t->in4 = in4;
+}
+
+int transit_set_hg48(struct transit *t, struct hg48_entry *peers, const struct table_seed *seed)
+{
+	return hg48_table_new(peers, t->policy->hg48.max_peers, seed, &t->hg48);
 }
 
 struct endpoint4 transit_endpoint(const struct nav_config *p, enum port port)
@@ -448,7 +452,7 @@ void transit_from_udp(struct transit *t, enum port port, void *pkt, size_t len, 
 void transit_sweep(struct transit *t, __u32 parts, struct relay_time now)
 {
 	if (t->hg48)
-		hg48_table_sweep(t->hg48, &t->policy->hg48, parts, now.units + 1);
+		hg48_table_sweep(t->hg48, &t->policy->hg48, parts, hg48_time(now.units));
 }
 
 void transit_hg48_peers(const struct transit *t, struct relay_time now, __u32 *confirmed,
@@ -456,5 +460,6 @@ void transit_hg48_peers(const struct transit *t, struct relay_time now, __u32 *c
 {
 	*confirmed = *unconfirmed = 0;
 	if (t->hg48)
-		hg48_table_count(t->hg48, &t->policy->hg48, now.units + 1, confirmed, unconfirmed);
+		hg48_table_count(t->hg48, &t->policy->hg48, hg48_time(now.units), confirmed,
+				 unconfirmed);
 }

@@ -52,6 +52,13 @@ void transit_set(struct transit *t, __u32 errors, __u32 advertisements);
 /* Other tunnels of 6in4 from now on (NULL: none); they stay the caller's. */
 void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4);
 
+/*
+ * The endpoints of HG48, in memory that XDP may share (navalis/hg48.h); without them there is no HG48.
+ * To be called once. 0 or -ENOMEM.
+ */
+struct hg48_entry;
+int transit_set_hg48(struct transit *t, struct hg48_entry *peers, const struct table_seed *seed);
+
 /* The endpoint of a UDP port; address 0: it is not configured. */
 struct endpoint4 transit_endpoint(const struct nav_config *policy, enum port port);
 

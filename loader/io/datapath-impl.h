@@ -25,6 +25,9 @@ struct datapath {
 	int lock;
 	int map[N_PINNED]; /* -1: not open */
 	int tunnels[TUNNEL_MAPS]; /* of 6in4; -1: there are none */
+	int hg48;      /* the map of its endpoints; -1: there is none */
+	__u32 max_hg48;
+	struct hg48_entry *hg48_peers;
 	struct nav_meta meta;
 	struct bucket *buckets;
 	struct nav_daemon *daemon;

@@ -145,6 +145,8 @@ int datapath_open_object(struct datapath *d, bool xdp, struct navalis_bpf **ret,
 		bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, pinned[i]), d->map[i]);
 	for (size_t i = 0; i < TUNNEL_MAPS && d->tunnels[i] >= 0; i++)
 		bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, tunnel_maps[i]), d->tunnels[i]);
+	if (d->hg48_peers)
+		bpf_map__reuse_fd(skel->maps.hg48_peers, d->hg48);
 	*ret = skel;
 	return 0;
 }
@@ -256,6 +258,53 @@ static void *map_memory(int fd, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* Of this layout? */
+static bool is_hg48(int fd, __u32 max_peers)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &len) && info.type == BPF_MAP_TYPE_ARRAY &&
+	       info.value_size == sizeof(struct hg48_entry) && info.max_entries == HG48_SLOTS(max_peers) &&
+	       info.map_flags == BPF_F_MMAPABLE;
+}
+
+static int make_hg48(struct datapath *d, const char *path)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+
+	unlink(path);
+	d->hg48 = bpf_map_create(BPF_MAP_TYPE_ARRAY, NAV_HG48, sizeof(__u32), sizeof(struct hg48_entry),
+				 HG48_SLOTS(d->max_hg48), &opts);
+	return d->hg48 < 0 ? d->hg48 : bpf_obj_pin(d->hg48, path) ? -errno : 0;
+}
+
+/* The endpoints that an earlier daemon left, if it had room for as many; else none. */
+static int open_hg48(struct datapath *d, const struct config *c, struct error *e)
+{
+	char path[96];
+	int err = 0;
+
+	pin_path(d, NAV_HG48, path, sizeof(path));
+	if (!c->hg48.service.addr) {
+		unlink(path);
+		return 0;
+	}
+	d->max_hg48 = c->hg48.max_peers;
+	d->hg48 = bpf_obj_get(path);
+	if (d->hg48 >= 0 && !is_hg48(d->hg48, d->max_hg48)) {
+		close(d->hg48);
+		d->hg48 = -1;
+	}
+	if (d->hg48 < 0)
+		err = make_hg48(d, path);
+	if (!err) {
+		d->hg48_peers = map_memory(d->hg48, HG48_SLOTS(d->max_hg48) * sizeof(*d->hg48_peers));
+		err = d->hg48_peers ? 0 : -errno;
+	}
+	return err ? error_set(e, err, "the map %s of %u endpoints: %s", path, d->max_hg48, strerror(-err)) : 0;
+}
+
 /* Only what is not there at all may be made anew: a table that cannot be opened is full of clients. */
 static int open_maps(struct datapath *d, struct error *e)
 {
@@ -301,7 +350,7 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 	if (!d)
 		return error_set(e, -ENOMEM, "out of memory");
 	libbpf_set_print(print_libbpf);
-	d->lock = -1;
+	d->lock = d->hg48 = -1;
 	for (size_t i = 0; i < N_PINNED; i++)
 		d->map[i] = -1;
 	forget_tunnels(d->tunnels);
@@ -324,6 +373,8 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 	}
 	if (!err) /* whoever gave his word there is dead */
 		take_word_back(d);
+	if (!err)
+		err = open_hg48(d, c, e);
 	if (err) {
 		datapath_free(d);
 		return err;
@@ -347,6 +398,10 @@ struct datapath *datapath_free(struct datapath *d)
 		if (d->map[i] >= 0)
 			close(d->map[i]);
 	datapath_drop_tunnels(d->tunnels);
+	if (d->hg48_peers)
+		munmap(d->hg48_peers, (HG48_SLOTS(d->max_hg48) * sizeof(*d->hg48_peers) + 4095) & ~4095UL);
+	if (d->hg48 >= 0)
+		close(d->hg48);
 	if (d->lock >= 0)
 		close(d->lock);
 	free(d);
@@ -363,6 +418,11 @@ struct bucket *datapath_buckets(struct datapath *d)
 struct nav_daemon *datapath_daemon(struct datapath *d)
 {
 	return d->daemon;
+}
+
+struct hg48_entry *datapath_hg48(struct datapath *d)
+{
+	return d->hg48_peers;
 }
 
 const struct nav_meta *datapath_meta(const struct datapath *d)

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "core/relay.h"
 #include "log.h"
+#include <navalis/hg48.h>
 #include <navalis/sixin4.h>
 
 struct datapath;
@@ -46,6 +47,9 @@ int datapath_restore(struct datapath *d, const struct config *c, const struct na
 struct bucket *datapath_buckets(struct datapath *d);
 struct nav_daemon *datapath_daemon(struct datapath *d);
 const struct nav_meta *datapath_meta(const struct datapath *d);
+
+/* HG48_SLOTS() of them, in memory shared with XDP; NULL: there is no HG48. */
+struct hg48_entry *datapath_hg48(struct datapath *d);
 
 /*
  * Vouches for these regions for the next two seconds, or for none (NULL). To be called each second,

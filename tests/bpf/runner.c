@@ -27,6 +27,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <navalis/abi.h>
+#include <navalis/hg48.h>
 #include "navalis.skel.h"
 
 #define COUNTERS (NAV_NICS * NAV_COUNTERS)
@@ -154,6 +155,7 @@ static struct json_object *op_load(struct json_object *cmd)
 	bpf_map__set_max_entries(skel->maps.sixin4, (__u32)int_of(cmd, "tunnels"));
 	bpf_map__set_max_entries(skel->maps.sixin4_prefixes, (__u32)int_of(cmd, "tunnels"));
 	bpf_map__set_max_entries(skel->maps.sixin4_counts, (__u32)int_of(cmd, "tunnels"));
+	bpf_map__set_max_entries(skel->maps.hg48_peers, HG48_SLOTS(skel->rodata->cfg.hg48.max_peers));
 	bpf_program__set_log_buf(skel->progs.navalis, verifier_log, sizeof(verifier_log));
 	bpf_program__set_log_level(skel->progs.navalis, 4); /* the summary alone */
 	err = navalis_bpf__load(skel);

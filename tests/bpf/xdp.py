@@ -9,7 +9,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
-from teredo import cookie, table_places, v4, v6  # noqa: E402
+from teredo import cookie, hg48_key, hg48_place, table_places, v4, v6  # noqa: E402
 
 BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
 SERVICE, PORT = "8.0.2.1", 3545
@@ -76,8 +76,11 @@ def sixin4(local, remote, ident, prefixes, any_source=0, **how):
         struct.pack("<B7x", any_source) + link(**how)
 
 
+HG48_PEERS = 100
+
+
 def hg48(prefix, service, port, life=100, min_port=1024, unsolicited=0):
-    return v6(prefix) + endpoint(service, port) + struct.pack("<4I", life, 10, 3, 100) + struct.pack("<II", 0, 0) + \
+    return v6(prefix) + endpoint(service, port) + struct.pack("<4I", life, 10, 3, HG48_PEERS) + struct.pack("<II", 0, 0) + \
         struct.pack("<HBB", min_port, unsolicited, 0) + link()
 
 
@@ -226,6 +229,18 @@ class Xdp:
     def add_remapped(self, client, addr, port, age=0):
         self.put("remapped", v6(client), v4(addr) + struct.pack(">H", port) + b"\0\0" +
                  struct.pack("<I", self.stamp(age)))
+
+    def add_hg48(self, addr, port, heard=0, sent=None, place=0):
+        """Puts an endpoint of HG48 into one of its slots, heard of and sent to so many units ago (None: never). Returns where."""
+        n = hg48_place(SEED, addr, port, HG48_PEERS) + place
+        ago = lambda units: 0 if units is None else self.units() + 1 - units  # noqa: E731
+        self.put("hg48_peers", n, struct.pack("<5Q", hg48_key(addr, port), ago(sent), ago(heard), 0, 0))
+        return n
+
+    def hg48_ages(self, n):
+        """Units since the endpoint there was heard of and sent to; None: never."""
+        _, sent, heard, _, _ = struct.unpack("<5Q", self.get("hg48_peers", n))
+        return tuple(self.units() + 1 - then if then else None for then in (heard, sent))
 
     def port(self, slot, dev, *macs):
         """What navalisd tells the program of a NIC (by its slot) or a VLAN interface (by its tags): whose frames are ours."""

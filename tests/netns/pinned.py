@@ -8,7 +8,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../pkts"))
-from teredo import address, table_places, v6  # noqa: E402
+from teredo import address, hg48_key, hg48_place, table_places, v6  # noqa: E402
 
 _libc = ctypes.CDLL(None, use_errno=True)
 BPF_MAP_LOOKUP, BPF_OBJ_GET, NR_BPF = 1, 7, 321 if os.uname().machine == "x86_64" else 280
@@ -22,6 +22,11 @@ def _bpf(cmd, attr):
     return fd
 
 
+def _open(path):
+    text = ctypes.create_string_buffer(path.encode())
+    return _bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(text), 0, 0))
+
+
 class Table:
     """struct nav_meta and the buckets of struct client, as abi.h and table.h lay them out."""
 
@@ -29,20 +34,21 @@ class Table:
         folder = "/sys/fs/bpf/" + instance
         meta = ctypes.create_string_buffer(4096)
         key = ctypes.create_string_buffer(4)
-        self._path = ctypes.create_string_buffer((folder + "/meta").encode())
-        fd = _bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(self._path), 0, 0))
+        fd = _open(folder + "/meta")
         _bpf(BPF_MAP_LOOKUP, struct.pack("<IIQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(meta)))
         os.close(fd)
         _, self.abi, self.buckets, _ = struct.unpack_from("<IIII", meta.raw)
         self.tick, self.offset, self.shift, _ = struct.unpack_from("<QqII", meta.raw, 16)
         self.seed = struct.unpack_from("<QQQ", meta.raw, 40)
-        self._path = ctypes.create_string_buffer((folder + "/clients").encode())
-        fd = _bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(self._path), 0, 0))
+        fd = _open(folder + "/clients")
         self.memory = mmap.mmap(fd, self.buckets * 64)
         os.close(fd)
 
+    def units(self):
+        return (time.monotonic_ns() - self.offset) // self.tick >> self.shift
+
     def stamp(self):
-        return ((time.monotonic_ns() - self.offset) // self.tick >> self.shift) << 1 & 0xFFFFFFFF
+        return self.units() << 1 & 0xFFFFFFFF
 
     def fill(self, n):
         """n proven clients, heard of now. Returns their addresses."""
@@ -60,3 +66,28 @@ class Table:
                     made.append(a)
                     break
         return made
+
+
+class Hg48(Table):
+    """The endpoints of HG48: struct hg48_entry of hg48.h."""
+
+    def __init__(self, instance, max_peers=16384):
+        super().__init__(instance)
+        self.max_peers = max_peers
+        fd = _open("/sys/fs/bpf/%s/hg48_peers" % instance)
+        self.peers = mmap.mmap(fd, (2 * max_peers + 16) * 40)
+        os.close(fd)
+
+    def _at(self, endpoint):
+        first = hg48_place(self.seed, *endpoint, self.max_peers)
+        return next(40 * n for n in range(first, first + 16) if struct.unpack_from("<Q", self.peers, 40 * n)[0] == hg48_key(*endpoint))
+
+    def heard(self, endpoint):
+        """Seconds ago."""
+        then, = struct.unpack_from("<Q", self.peers, self._at(endpoint) + 16)
+        return (self.units() + 1 - then) * (self.tick << self.shift) / 1e9
+
+    def age(self, endpoint, seconds):
+        """Nothing has come from it or gone to it for so long."""
+        then = self.units() + 1 - int(seconds * 1e9) // (self.tick << self.shift)
+        struct.pack_into("<QQ", self.peers, self._at(endpoint) + 8, then, then)

@@ -66,7 +66,7 @@ def test_every_mechanism_has_its_line(yard, relay):
     assert [r["prefixes"] for r in got.values()] == [
         [], ["2a02:64:0:1::/64"], ["2002::/16"], [DOMAIN], ["2a02:5::/48", "2a02:7::/64"], ["2a02:8::/48"], ["fd4a:6b8c:2d10:1::/80"]]
     assert [r["mtu"] for r in got.values()] == [None, 1280, 1280, 1400, 1480, 1280, 1280]
-    assert [r["xdp"] for r in got.values()] == [fast] * 6 + [False] and not any(r["missing"] for r in got.values())
+    assert [r["xdp"] for r in got.values()] == [fast] * 7 and not any(r["missing"] for r in got.values())
     assert got["6in4", "branch"]["remote"] == END and got["hg48", ""]["peers"] == {"confirmed": 0, "unconfirmed": 0, "max": 16384}
     lines = relay.ctl("status", "--no-rates").stdout.splitlines()
     at = next(i for i, l in enumerate(lines) if l.startswith("service ")) + 1
@@ -76,7 +76,7 @@ def test_every_mechanism_has_its_line(yard, relay):
         "6to4      2002::/16 at 8.0.2.1, " + by,
         "6rd       home: %s at 8.0.2.2, %s" % (DOMAIN, by),
         "6in4      2 configured, at 8.0.2.3, %s; 0 packets in, 0 out" % by,
-        "hg48      fd4a:6b8c:2d10:1::/80 at 8.0.2.7:3546, by the daemon alone; 0 endpoints confirmed, 0 not, at most 16384"]
+        "hg48      fd4a:6b8c:2d10:1::/80 at 8.0.2.7:3546, %s; 0 endpoints confirmed, 0 not, at most 16384" % by]
     table = relay.ctl("tunnels").stdout.splitlines()
     assert len(table) == 8 and re.fullmatch(
         r"branch +6in4 +8.0.2.3 +8.0.13.1 +1480 +0 +0 +0 +0  2a02:5::/48 2a02:7::/64", table[5])

@@ -68,11 +68,22 @@ def cookie(keys, client, slot, prefix="fe80::"):
 def table_places(seed, client, buckets):
     """Its home, the bucket beside it, and the far one."""
     a = v6(client)
-    ident, = struct.unpack("<Q", a[8:])
-    server, = struct.unpack("<I", a[4:8])
+    h = _hash(seed, *struct.unpack("<Q", a[8:]), *struct.unpack("<I", a[4:8]))
+    home = (h >> 32) * buckets >> 32
+    return home, home ^ 1, (h & 0xFFFFFFFF) * buckets >> 32
+
+
+def _hash(seed, ident, server):
     h = ((ident ^ seed[0]) * seed[1] + server * seed[2]) & M64
     h ^= h >> 32
     h = h * seed[1] & M64
-    h ^= h >> 32
-    home = (h >> 32) * buckets >> 32
-    return home, home ^ 1, (h & 0xFFFFFFFF) * buckets >> 32
+    return h ^ h >> 32
+
+
+def hg48_key(addr, port):
+    return struct.unpack("<Q", v4(addr) + struct.pack(">H", port) + b"\x01\0")[0]
+
+
+def hg48_place(seed, addr, port, max_peers):
+    """The first slot of an endpoint of HG48."""
+    return (_hash(seed, hg48_key(addr, port), 0) >> 32) * 2 * max_peers >> 32
