@@ -552,6 +552,11 @@ static void endpoints_of_hg48_are_forgotten_and_not_too_many(void **st)
 			expect_reason(why, R_TABLE_FULL);
 	}
 	assert_in_range(n, 950, 999); /* with the one that is there */
+	hg48_table_free(t);
+	assert_int_equal(hg48_table_new(entry, cfg.max_peers, &seed, &t), 0); /* they are in the caller's memory */
+	assert_ptr_equal(hg48_table_find(t, &cfg, ep("8.0.9.2", 4000)), q);
+	assert_null(hg48_table_add(t, &cfg, ep("8.0.9.1", 4000), 0, 300, &why));
+	expect_reason(why, R_TABLE_FULL);
 	for (__u32 i = 0; i < 32; i++)
 		hg48_table_sweep(t, &cfg, 32, 401);
 	for (__u32 i = 0; i < 4000; i++)
