@@ -15,7 +15,6 @@
 /* Configured tunnels and their packets: sized and filled by the loader, not pinned. */
 MAP(sixin4, HASH, 0, 1, struct sixin4_key, struct sixin4_tunnel);
 MAP(sixin4_prefixes, LPM_TRIE, BPF_F_NO_PREALLOC, 1, struct sixin4_prefix, struct sixin4_key);
-MAP(sixin4_counts, PERCPU_HASH, 0, 1, __u32, struct sixin4_counts);
 
 static __always_inline bool proto41_any(void)
 {

@@ -77,7 +77,7 @@ STEP int sixin4_decap(void)
 	tunnel = bpf_map_lookup_elem(&sixin4, &key);
 	if (!tunnel)
 		return R_NO_TUNNEL;
-	t->counted = tunnel->id + 1;
+	t->carrier = CARRIER_SIXIN4 + tunnel->id;
 	return sixin4_in(&cfg, tunnel, NULL, t->came.src.addr, t->came.dst.addr, &t->src,
 			 &t->dst);
 }
@@ -104,14 +104,16 @@ static __always_inline enum reason proto41_ask(struct tunnel_packet *t)
 	switch (who.tunnel) {
 	case TUNNEL_SIXIN4:
 		r = SAID(sixin4_decap());
-		return r == R_NONE ? MAY_LEAVE(sixin4, t->counted - 1, &t->dst) : r;
+		return r == R_NONE ? MAY_LEAVE(sixin4, t->carrier - CARRIER_SIXIN4, &t->dst) : r;
 	case TUNNEL_SIXRD:
 		number = sixrd_number(who.domain);
+		t->carrier = CARRIER_SIXRD + number;
 		r = SAID(sixrd_decap(number));
 		if (r == R_NONE)
 			r = MAY_LEAVE(sixrd, number, &t->dst);
 		return r == R_NONE ? SAID(sixrd_turns(number)) : r;
 	default:
+		t->carrier = CARRIER_SIXTO4;
 		r = SAID(sixto4_decap());
 		return r == R_NONE ? MAY_LEAVE(sixto4, 0, &t->dst) : r;
 	}
@@ -177,7 +179,7 @@ STEP int sixin4_encap(void)
 	tunnel = sixin4_behind(&t->dst);
 	if (!tunnel)
 		return R_NOT_OURS;
-	t->counted = tunnel->id + 1;
+	t->carrier = CARRIER_SIXIN4 + tunnel->id;
 	tunnel_link(t, &tunnel->link);
 	return sixin4_out(&cfg, tunnel, NULL, &t->src, &t->dst, &t->to);
 }
@@ -204,9 +206,11 @@ static __always_inline enum reason proto41_encap(struct tunnel_packet *t)
 	t->put = IP4_LEN;
 	if (cfg.sixto4.local && sixto4_is(&t->dst)) {
 		to = TUNNEL_SIXTO4;
+		t->carrier = CARRIER_SIXTO4;
 		r = SAID(sixto4_encap());
 	} else if (proto41_number(&t->dst, &number)) {
 		to = TUNNEL_SIXRD;
+		t->carrier = CARRIER_SIXRD + number;
 		r = SAID(sixrd_encap(number));
 	} else {
 		r = SAID(sixin4_encap());

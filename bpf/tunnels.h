@@ -38,14 +38,18 @@ static __always_inline enum reason udp_decap(struct tunnel_packet *t, struct cur
 	t->came.src.port = udp->source;
 	t->came.dst.port = udp->dest;
 	which = sixbed4_listener(t->came.dst);
-	if (which < SIXBED4_LISTENERS)
+	if (which < SIXBED4_LISTENERS) {
 		t->sixbed4 = which + 1;
-	else if (server_at(t->came.dst.addr) && udp->dest == BE16(TEREDO_SERVER_PORT))
+		t->carrier = CARRIER_SIXBED4 + which;
+	} else if (server_at(t->came.dst.addr) && udp->dest == BE16(TEREDO_SERVER_PORT)) {
 		t->server = t->came.dst.addr == cfg.server.addr[0] ? 1 : 2;
-	else if (hg48_at(t->came.dst))
+		t->carrier = CARRIER_SERVER;
+	} else if (hg48_at(t->came.dst)) {
 		t->hg48 = 1;
-	else
+		t->carrier = CARRIER_HG48;
+	} else {
 		return R_NOT_OURS;
+	}
 	if (HOST16(udp->len) < UDP_LEN || HOST16(udp->len) > len)
 		return R_UDP_LENGTH;
 	t->payload_len = HOST16(udp->len) - UDP_LEN;
@@ -122,10 +126,13 @@ STEP int tunnels_from_ip6(struct xdp_md *ctx)
 	tunnel_inner(t, ip6);
 	t->ecn = t->class & 3;
 	which = sixbed4_behind(&t->dst);
-	if (hg48_any() && hg48_has(&cfg.hg48, &t->dst))
+	t->carrier = CARRIER_SIXBED4 + which;
+	if (hg48_any() && hg48_has(&cfg.hg48, &t->dst)) {
 		to = TUNNEL_HG48;
-	else if (which >= SIXBED4_LISTENERS)
+		t->carrier = CARRIER_HG48;
+	} else if (which >= SIXBED4_LISTENERS) {
 		return proto41_encap(t);
+	}
 	if (t->len > f.len - f.l2)
 		return R_NATIVE_LENGTH;
 	r = SAID(to == TUNNEL_HG48 ? hg48_encap(ctx) : sixbed4_encap(ctx, which));

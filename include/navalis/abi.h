@@ -151,6 +151,23 @@ struct nav_counts {
 	struct nav_count of[NAV_COUNTERS];
 };
 
+/*
+ * What the mechanisms beside the relay have carried: IPv6 packets that came out of one and went on, and
+ * those that were sent into it. A row for each that may be configured, and one for each tunnel of 6in4.
+ */
+struct carried {
+	struct nav_count in, out;
+};
+
+enum carrier {
+	CARRIER_SERVER,
+	CARRIER_SIXTO4,
+	CARRIER_HG48,
+	CARRIER_SIXBED4,
+	CARRIER_SIXRD = CARRIER_SIXBED4 + SIXBED4_LISTENERS,
+	CARRIER_SIXIN4 = CARRIER_SIXRD + SIXRD_DOMAINS,
+};
+
 /* Rodata of the XDP program, and the policy of the slow path: the same struct, the same decisions. */
 struct nav_config {
 	/* Teredo relay */

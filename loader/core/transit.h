@@ -35,9 +35,10 @@ struct transit_out {
 	enum port port;
 	struct outer4 to;
 	const volatile struct tunnel_link *link; /* of PORT_PROTO41: how the outer header looks */
-	const struct sixin4_tunnel *in4; /* that the packet came by or goes into; NULL: it is of another kind */
+	__u32 carrier;      /* that a packet sent on came by or goes into (enum carrier) */
 	const void *pkt;    /* in the packet that came; else valid until the next call */
 	size_t len;
+	__u32 head;         /* bytes of it that stand before the IPv6 packet */
 };
 
 struct transit;

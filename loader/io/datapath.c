@@ -24,7 +24,7 @@ static const char *const pinned[N_PINNED] = {
 #undef P
 };
 
-static const char *const tunnel_maps[TUNNEL_MAPS] = { "sixin4", "sixin4_prefixes", "sixin4_counts" };
+static const char *const tunnel_maps[TUNNEL_MAPS] = { "sixin4", "sixin4_prefixes", "carried" };
 
 /* What libbpf says, the verifier's reasons among it, is for those who debug. */
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
@@ -143,8 +143,9 @@ int datapath_open_object(struct datapath *d, bool xdp, struct navalis_bpf **ret,
 	bpf_program__set_autoload(skel->progs.navalis, xdp);
 	for (size_t i = 0; i < N_PINNED && d->map[i] >= 0; i++)
 		bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, pinned[i]), d->map[i]);
-	for (size_t i = 0; i < TUNNEL_MAPS && d->tunnels[i] >= 0; i++)
-		bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, tunnel_maps[i]), d->tunnels[i]);
+	for (size_t i = 0; i < TUNNEL_MAPS; i++)
+		if (d->tunnels[i] >= 0)
+			bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, tunnel_maps[i]), d->tunnels[i]);
 	if (d->hg48_peers)
 		bpf_map__reuse_fd(skel->maps.hg48_peers, d->hg48);
 	*ret = skel;
@@ -453,12 +454,12 @@ void datapath_set_regions(struct datapath *d, enum region_family family, const s
 	__atomic_store_n(&r->until, until, __ATOMIC_RELEASE);
 }
 
-/* ---- tunnels of 6in4 ------------------------------------------------------------------------- */
+/* ---- tunnels -------------------------------------------------------------------------------- */
 
 /* Of the layout that the program has them in. */
 static int make_tunnels(int maps[TUNNEL_MAPS], __u32 n)
 {
-	const __u32 sizes[TUNNEL_MAPS] = { n, n * SIXIN4_PREFIXES, n };
+	const __u32 sizes[TUNNEL_MAPS] = { n, n * SIXIN4_PREFIXES, CARRIER_SIXIN4 + n };
 	struct navalis_bpf *skel = navalis_bpf__open();
 	int err = skel ? 0 : -errno;
 
@@ -466,6 +467,8 @@ static int make_tunnels(int maps[TUNNEL_MAPS], __u32 n)
 		struct bpf_map *m = bpf_object__find_map_by_name(skel->obj, tunnel_maps[i]);
 		LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = bpf_map__map_flags(m));
 
+		if (!sizes[i])
+			continue;
 		maps[i] = bpf_map_create(bpf_map__type(m), tunnel_maps[i], bpf_map__key_size(m),
 					 bpf_map__value_size(m), sizes[i], &opts);
 		err = maps[i] < 0 ? maps[i] : 0;
@@ -474,13 +477,11 @@ static int make_tunnels(int maps[TUNNEL_MAPS], __u32 n)
 	return err;
 }
 
-static int put_tunnel(const int maps[TUNNEL_MAPS], const struct sixin4_tunnel *t, const void *nothing)
+static int put_tunnel(const int maps[TUNNEL_MAPS], const struct sixin4_tunnel *t)
 {
 	const struct sixin4_key key = { t->local, t->remote };
 	int err = bpf_map_update_elem(maps[SIXIN4], &key, t, 0);
 
-	if (!err)
-		err = bpf_map_update_elem(maps[SIXIN4_COUNTS], &t->id, nothing, 0);
 	for (__u32 i = 0; !err && i < t->n_prefixes && i < SIXIN4_PREFIXES; i++) {
 		const struct sixin4_prefix p = { t->prefix[i].len, t->prefix[i].addr };
 
@@ -491,15 +492,15 @@ static int put_tunnel(const int maps[TUNNEL_MAPS], const struct sixin4_tunnel *t
 
 int datapath_make_tunnels(const struct config *c, int ret[TUNNEL_MAPS], struct error *e)
 {
-	const __u32 n = c->mode == NAV_MODE_OFF ? 0 : c->n_sixin4;
-	void *nothing = calloc((size_t)libbpf_num_possible_cpus(), sizeof(struct sixin4_counts));
+	const __u32 n = c->n_sixin4;
 	int err;
 
 	forget_tunnels(ret);
-	err = !nothing ? -ENOMEM : n ? make_tunnels(ret, n) : 0;
+	if (c->mode == NAV_MODE_OFF)
+		return 0;
+	err = make_tunnels(ret, n);
 	for (__u32 i = 0; !err && i < n; i++)
-		err = put_tunnel(ret, &c->sixin4[i], nothing);
-	free(nothing);
+		err = put_tunnel(ret, &c->sixin4[i]);
 	if (err) {
 		datapath_drop_tunnels(ret);
 		error_set(e, err, "the maps of %u tunnels cannot be made: %s", n, strerror(-err));
@@ -507,13 +508,13 @@ int datapath_make_tunnels(const struct config *c, int ret[TUNNEL_MAPS], struct e
 	return err;
 }
 
-int datapath_get_tunnel(const struct datapath *d, __u32 id, struct sixin4_counts *ret)
+int datapath_get_carried(const struct datapath *d, __u32 carrier, struct carried *ret)
 {
 	const int cpus = libbpf_num_possible_cpus();
-	struct sixin4_counts *v = calloc((size_t)cpus, sizeof(*v));
-	int err = v ? bpf_map_lookup_elem(d->tunnels[SIXIN4_COUNTS], &id, v) : -ENOMEM;
+	struct carried *v = calloc((size_t)cpus, sizeof(*v));
+	int err = v ? bpf_map_lookup_elem(d->tunnels[CARRIED], &carrier, v) : -ENOMEM;
 
-	*ret = (struct sixin4_counts){ 0 };
+	*ret = (struct carried){ 0 };
 	for (int i = 0; !err && i < cpus; i++) {
 		ret->in.packets += v[i].in.packets;
 		ret->in.bytes += v[i].in.bytes;

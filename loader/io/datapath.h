@@ -58,8 +58,8 @@ struct hg48_entry *datapath_hg48(struct datapath *d);
 void datapath_set_regions(struct datapath *d, enum region_family family, const struct regions *regions,
 			  __u64 units);
 
-/* What XDP has carried by a tunnel of 6in4 since the last datapath_attach(), by its number. */
-int datapath_get_tunnel(const struct datapath *d, __u32 id, struct sixin4_counts *ret);
+/* What XDP has carried since the last datapath_attach(), by enum carrier. */
+int datapath_get_carried(const struct datapath *d, __u32 carrier, struct carried *ret);
 
 int datapath_set_own(struct datapath *d, const struct nav_own *own);
 int datapath_get_cookies(struct datapath *d, struct cookie_keys *keys);

@@ -133,6 +133,14 @@ def test_5_6_what_goes_through_is_written_down(x):
     assert x.get("hg48_peers", at) == before
 
 
+def test_what_is_carried_is_counted(x):
+    with x.carries(("HG48", 0, 1, 56, 1, 100)):
+        x.expect(frame(Raw(bytes(inner()) + b"trailer")), REDIRECT, "DECAP")
+        x.expect(native(sized(100)), REDIRECT, "ENCAP", "v6")
+        x.expect(frame(dst="ff02::1"), DROP, "DST_MULTICAST")
+        x.expect(native(dst=bob("11.0.9.1")), PASS, "UNCONFIRMED_OUT", "v6")
+
+
 IN = {
     "to another port": (lambda: frame(udp=dict(dport=PORT + 1)), PASS, "NOT_OURS"),
     "to another address": (lambda: frame(ip=dict(dst="8.0.2.99")), PASS, "NOT_OURS"),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The XDP program under BPF_PROG_TEST_RUN: a namespace with two NICs, and the runner in it."""
+import contextlib
 import json
 import os
 import re
@@ -29,6 +30,8 @@ NAMES = [r[0] for r in REASONS]
 
 
 TEREDO, SIXBED4, SIXTO4, SIXRD, SIXIN4, HG48 = range(1, 7)  # enum tunnel
+CARRIERS = {"server": 0, "6to4": 1, "HG48": 2, "6bed4": 3, "6rd": 5, "6in4": 13}  # enum carrier
+TUNNELS = 16  # of 6in4
 W2, W1 = range(2)
 
 
@@ -174,10 +177,9 @@ class Xdp:
         """A fresh program with empty maps, but for these tunnels of 6in4."""
         settings["sixin4_locals"] = sorted({".".join(map(str, t[:4])) for t in sixin4})
         self.loaded = self.ask(op="load", cfg=config(self.nics, **settings).hex(), buckets=BUCKETS, remapped=16,
-                               tunnels=16, attach=self.nics)
+                               tunnels=TUNNELS, attach=self.nics)
         for t in sixin4:
             self.put("sixin4", t[:8], t)
-            self.put("sixin4_counts", t[8:12], bytes(32))
             for i in range(t[12]):
                 at = 16 + 20 * i
                 self.put("sixin4_prefixes", t[at + 16:at + 20] + t[at:at + 16], t[:8])
@@ -196,11 +198,21 @@ class Xdp:
     def get(self, name, key):
         return bytes.fromhex(self.ask(op="get", map=name, key=struct.pack("<I", key).hex())["value"])
 
-    def counted(self, tunnel):
-        """Packets and bytes of a tunnel of 6in4: (in, out)."""
-        v = bytes.fromhex(self.ask(op="get", map="sixin4_counts", key=struct.pack("<I", tunnel).hex())["value"])
-        sums = [sum(words) for words in zip(*struct.iter_unpack("<4Q", v))]
-        return tuple(sums[:2]), tuple(sums[2:])
+    def carried(self):
+        """What came out of each mechanism that there may be, and went into it: packets, bytes, packets, bytes."""
+        rows = (struct.iter_unpack("<4Q", self.get("carried", n)) for n in range(CARRIERS["6in4"] + TUNNELS))
+        return [tuple(map(sum, zip(*cpus))) for cpus in rows]
+
+    @contextlib.contextmanager
+    def carries(self, *wanted):
+        """(mechanism, its number, what comes out of it meanwhile and what goes into it); and nothing else does."""
+        before = self.carried()
+        yield
+        grown = [tuple(b - a for a, b in zip(*rows)) for rows in zip(before, self.carried())]
+        want = [(0, 0, 0, 0)] * len(grown)
+        for carrier, number, *four in wanted:
+            want[CARRIERS[carrier] + number] = tuple(four)
+        assert grown == want
 
     def units(self):
         return self.ask(op="clock")["ticks"] >> SHIFT

@@ -46,6 +46,20 @@ def counted(relay, reason, n=1):
     assert n is None or count(relay, reason) == before + n
 
 
+def _carried(relay, kind):
+    rows = [r for r in relay.json("tunnels")["mechanisms"] if r["kind"] == kind]
+    return [sum(r[way][unit] for r in rows) for way in ("in", "out") for unit in ("packets", "bytes")]
+
+
+@contextlib.contextmanager
+def carries(relay, kind, *wanted):
+    """Packets and bytes that come out of the mechanisms of this kind meanwhile, and those that go into them; by whatever path."""
+    before = _carried(relay, kind)
+    want = [a + b for a, b in zip(before, wanted)]
+    yield
+    wait_for("%s: %s" % (kind, want), lambda: _carried(relay, kind) == want, 3)
+
+
 def native_get(cap, match, seconds=3.0):
     """The first IPv6 packet that arrives at the native host and fits."""
     end = time.monotonic() + seconds

@@ -11,7 +11,7 @@ import pytest
 
 from counted import hits
 from lab import ROOT, Lab, Navalis, fresh_native
-from native import UdpPeer, counted, data, native_get, native_send
+from native import UdpPeer, carries, counted, data, native_get, native_send
 from pinned import Hg48
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
@@ -108,8 +108,9 @@ def test_three_packets_and_then_unreachable_until_it_answers(yard, relay, bob):
 
 def test_echoes_of_all_sizes_come_back(yard, relay, bob):
     native = bob.answers(yard)
-    with forwarded(relay, 5):
-        for size in (48, 49, 600, 1279, 1280):
+    sizes = (48, 49, 600, 1279, 1280)
+    with forwarded(relay, 5), carries(relay, "hg48", 5, sum(sizes), 5, sum(sizes)):
+        for size in sizes:
             bob.exchange(native, size)
 
 
@@ -261,10 +262,14 @@ def test_another_number_of_endpoints_is_another_table(yard, relay, bob):
     assert row(relay)["peers"] == {"confirmed": 0, "unconfirmed": 0, "max": 7}
     with counted(relay, "UNSOLICITED"):
         bob.send(echo(bob.inside, native))
+    relay.stop()
+    with open(relay.conf, "w") as f:
+        f.write(was)
+    relay.start()
     bob.answers(yard)
     relay.stop()
     assert os.path.exists(path)
-    configure(relay, CONF.replace("new_per_source = 5\n", "max_peers = 7\n"), "")
+    configure(relay, CONF, "")
     relay.start()
     assert not os.path.exists(path)
     relay.stop()
