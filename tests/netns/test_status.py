@@ -102,6 +102,12 @@ def test_a_tunnel_of_6in4_counts_what_it_carries(yard, relay):
     n = exchange(yard)
     wait_for("the daemon's figures", lambda: carried(rows(relay)["6in4", "branch"]) == [n, n], 3)
     assert carried(rows(relay)["6in4", "empty"]) == [(0, 0), (0, 0)]
+    stats = relay.json("stats")["counters"]
+    assert [stats["6in4.branch_%s_%s" % (way, unit)] for way in ("in", "out") for unit in ("packets", "bytes")] == 2 * list(n)
+    assert stats["6in4.empty_in_packets"] == stats["hg48_out_bytes"] == stats["teredo-server_in_packets"] == 0
+    assert "6in4.branch_in_bytes %d\n" % n[1] in relay.ctl("stats").stdout
+    quiet = relay.json("stats", "--interval", "0.1")
+    assert quiet["counters"]["6in4.branch_in_packets"] == 0 == quiet["rates"]["6in4.branch_in_packets"]
     assert carried(rows(relay, "status")["6in4", ""]) == [n, n] and rows(relay, "status")["6in4", ""]["tunnels"] == 2
     assert "; 2 packets in, 2 out" in relay.ctl("status", "--no-rates").stdout
     if relay.mode == "native":  # the first of each waits for its next hop
