@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The gateway of HG48: what goes to and comes from endpoints that have answered lately. All others are
- * the slow path's, which knows what they may be sent. What it decides is in include/navalis/hg48.h.
+ * The gateway of HG48: what goes to and comes from endpoints that have answered lately. Strangers are
+ * dropped; whoever has been sent to and not answered is the slow path's, which counts what he is given.
+ * What it decides is in include/navalis/hg48.h.
  */
 #ifndef NAVALIS_BPF_HG48_H
 #define NAVALIS_BPF_HG48_H
@@ -17,15 +18,29 @@ static __always_inline bool hg48_at(struct endpoint4 to)
 	return hg48_any() && cfg.hg48.service.addr == to.addr && cfg.hg48.service.port == to.port;
 }
 
-/* Has the endpoint at the other end answered lately? Then it is written down where it stands. */
-STEP int hg48_answers(void)
+/* Why the endpoint at the other end is not served here, as far as is known of it; R_NONE: it has answered lately. */
+static __always_inline enum reason hg48_judge(const struct tunnel_packet *t, const struct hg48_peer *known)
+{
+	const __u64 now = hg48_time(t->units);
+	enum reason r;
+
+	if (known && hg48_confirmed(&cfg.hg48, known, now))
+		return R_NONE;
+	if (t->onward == ONWARD_UDP)
+		return R_UNCONFIRMED_OUT;
+	r = hg48_may_enter(&cfg.hg48, known, now);
+	return r == R_NONE ? R_UNCONFIRMED_IN : r;
+}
+
+/* The same of the table, where it is written down whose times those are. */
+STEP int hg48_ask(void)
 {
 	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
 	struct endpoint4 at;
 	__u32 first, n;
 
 	if (!hg48_any() || !t)
-		return false;
+		return R_NOT_OURS;
 	at = t->onward == ONWARD_UDP ? t->to.dst : t->came.src;
 	first = hg48_place(&cfg.hg48, &cfg.seed, at);
 	for (__u32 i = 0; i < HG48_PLACES; i++) {
@@ -37,12 +52,13 @@ STEP int hg48_answers(void)
 		e = bpf_map_lookup_elem(&hg48_peers, &n);
 		if (!e || READ_ONCE(e->key) != hg48_key(at))
 			continue;
+		seen.sent = READ_ONCE(e->peer.sent);
 		seen.heard = READ_ONCE(e->peer.heard);
 		t->hg48 = n + 1;
-		t->seen = t->onward == ONWARD_UDP ? READ_ONCE(e->peer.sent) : seen.heard;
-		return hg48_confirmed(&cfg.hg48, &seen, hg48_time(t->units));
+		t->seen = t->onward == ONWARD_UDP ? seen.sent : seen.heard;
+		return hg48_judge(t, &seen);
 	}
-	return false;
+	return hg48_judge(t, NULL);
 }
 
 /* Heard of, or sent to, now: over what was there when it was looked at, and only when the unit changed. */
@@ -79,10 +95,10 @@ STEP int hg48_decap(struct xdp_md *ctx)
 	t->onward = ONWARD_NATIVE;
 	t->verdict = R_DECAP;
 	r = hg48_in(&cfg, &cfg.hg48, NULL, t->came.src, t->came.dst, &t->src, &t->dst);
+	if (r == R_NONE)
+		r = SAID(hg48_ask());
 	if (r != R_NONE)
 		return r;
-	if (!SAID(hg48_answers()))
-		return R_UNCONFIRMED_IN;
 	ecn = policy_ecn(t->tos, t->class);
 	if (ecn < 0)
 		return R_ECN_CONGESTED;
@@ -116,8 +132,9 @@ STEP int hg48_encap(struct xdp_md *ctx)
 		return R_TOO_BIG;
 	if (t->hop_limit <= 1)
 		return R_HOP_LIMIT_OUT;
-	if (!SAID(hg48_answers()))
-		return R_UNCONFIRMED_OUT;
+	r = SAID(hg48_ask());
+	if (r != R_NONE)
+		return r;
 	t->checksum = encap_sums(c, ip6);
 	return t->checksum || cfg.checksum_zero ? R_NONE : R_NEEDS_CHECKSUM;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""HG48 in XDP: endpoints that have answered lately both ways, and all others to the slow path."""
+"""HG48 in XDP: endpoints that have answered lately both ways, those that may to the slow path, and no others."""
 import struct
 
 import pytest
@@ -107,12 +107,13 @@ def test_an_endpoint_is_found_wherever_it_stands(x, place):
     x.expect(native(dst=bob("11.0.9.6", far[1])), PASS, "UNCONFIRMED_OUT", "v6")
 
 
-@pytest.mark.parametrize("heard,sent", [(LIFE + 2, 0), (None, 0), (None, None)])
-def test_5_5_who_has_not_answered_lately_is_the_slow_paths(x, heard, sent):
-    """However lately it was sent to, and nothing is written down."""
+@pytest.mark.parametrize("heard,sent,reason", [(LIFE + 2, 0, "UNCONFIRMED_IN"), (None, LIFE - 2, "UNCONFIRMED_IN"), (None, None, "UNSOLICITED"),
+                                               (LIFE + 2, LIFE + 2, "UNSOLICITED")])
+def test_5_5_who_has_not_answered_lately_is_not_served_here(x, heard, sent, reason):
+    """Nor is anything written down."""
     at = x.add_hg48(BOB, BPORT, heard, sent)
     before = x.get("hg48_peers", at)
-    x.expect(frame(), PASS, "UNCONFIRMED_IN")
+    x.expect(frame(), PASS if reason == "UNCONFIRMED_IN" else DROP, reason)
     x.expect(native(), PASS, "UNCONFIRMED_OUT", "v6")
     assert x.get("hg48_peers", at) == before
 
@@ -239,7 +240,11 @@ def test_settings(x):
     x.add_hg48(BOB, BPORT)
     x.expect(frame(dst="2a01::1"), DROP, "DST_NOT_SERVED")
     x.expect(native(src="2a01::1"), DROP, "SRC_NOT_SERVED", "v6")
+    x.load(**{**CONFIG, "hg48": hg48(PREFIX, LOCAL, PORT, life=LIFE, unsolicited=1)})
+    x.expect(frame(), PASS, "UNCONFIRMED_IN")
     x.load(**{**CONFIG, "meter": 1, "burst": 2})
+    x.expect(frame(), DROP, "UNSOLICITED")
+    x.add_hg48(BOB, BPORT, None, 0)
     for make, nic, over in (frame, "v4", "OVER_IN"), (native, "v6", "OVER_OUT"):
         assert ("UNCONFIRMED" + over[4:]) in [x.run(make(), nic)[1] for _ in range(4)]
         x.expect(make(), DROP, over, nic)
