@@ -15,7 +15,6 @@
 /* Configured tunnels and their packets: sized and filled by the loader, not pinned. */
 MAP(sixin4, HASH, 0, 1, struct sixin4_key, struct sixin4_tunnel);
 MAP(sixin4_prefixes, LPM_TRIE, BPF_F_NO_PREALLOC, 1, struct sixin4_prefix, struct sixin4_key);
-MAP(sixin4_counts, PERCPU_HASH, 0, 1, __u32, struct sixin4_counts);
 
 static __always_inline bool proto41_any(void)
 {
@@ -32,9 +31,14 @@ static __always_inline bool server_any(void)
 	return cfg.server.addr[0];
 }
 
+static __always_inline bool hg48_any(void)
+{
+	return cfg.hg48.service.addr;
+}
+
 static __always_inline bool udp_any(void)
 {
-	return sixbed4_any() || server_any();
+	return sixbed4_any() || server_any() || hg48_any();
 }
 
 static __always_inline bool tunnels_any(void)
@@ -91,6 +95,7 @@ CROSSING(sixbed4_crosses, sixbed4_any(), TUNNEL_SIXBED4)
 CROSSING(sixto4_crosses, cfg.sixto4.local, TUNNEL_SIXTO4)
 CROSSING(sixrd_crosses, cfg.n_sixrd, TUNNEL_SIXRD)
 CROSSING(sixin4_crosses, cfg.sixin4.n_locals, TUNNEL_SIXIN4)
+CROSSING(hg48_crosses, hg48_any(), TUNNEL_HG48)
 
 /* What a step returns: the compiler knows its bounds, and would keep them from the verifier. */
 #define SAID(step)                                                                                 \

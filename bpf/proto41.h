@@ -78,7 +78,7 @@ STEP int sixin4_decap(void)
 	tunnel = bpf_map_lookup_elem(&sixin4, &key);
 	if (!tunnel)
 		return R_NO_TUNNEL;
-	t->counted = tunnel->id + 1;
+	t->carrier = CARRIER_SIXIN4 + tunnel->id;
 	return sixin4_in(&cfg, tunnel, NULL, t->came.src.addr, t->came.dst.addr, &t->src,
 			 &t->dst);
 }
@@ -90,7 +90,7 @@ static __always_inline __u32 sixrd_number(const volatile struct sixrd_domain *d)
 }
 
 /* Of whom is the packet, and what does that one say of it? */
-static __always_inline enum reason proto41_ask(const struct tunnel_packet *t, struct demux *who)
+static __always_inline enum reason proto41_ask(struct tunnel_packet *t, struct demux *who)
 {
 	const struct sixin4_key key = { t->came.dst.addr, t->came.src.addr };
 	const struct sixin4_tunnel *found =
@@ -104,8 +104,10 @@ static __always_inline enum reason proto41_ask(const struct tunnel_packet *t, st
 	case TUNNEL_SIXIN4:
 		return SAID(sixin4_decap());
 	case TUNNEL_SIXRD:
+		t->carrier = CARRIER_SIXRD + sixrd_number(who->domain);
 		return SAID(sixrd_decap(sixrd_number(who->domain)));
 	default:
+		t->carrier = CARRIER_SIXTO4;
 		return SAID(sixto4_decap());
 	}
 }
@@ -118,7 +120,7 @@ static __always_inline enum reason proto41_leaves(const struct tunnel_packet *t,
 
 	switch (who->tunnel) {
 	case TUNNEL_SIXIN4:
-		return MAY_LEAVE(sixin4, t->counted - 1, &t->dst);
+		return MAY_LEAVE(sixin4, t->carrier - CARRIER_SIXIN4, &t->dst);
 	case TUNNEL_SIXRD:
 		number = sixrd_number(who->domain);
 		r = MAY_LEAVE(sixrd, number, &t->dst);
@@ -191,7 +193,7 @@ STEP int sixin4_encap(void)
 	tunnel = sixin4_behind(&t->dst);
 	if (!tunnel)
 		return R_NOT_OURS;
-	t->counted = tunnel->id + 1;
+	t->carrier = CARRIER_SIXIN4 + tunnel->id;
 	tunnel_link(t, &tunnel->link);
 	return sixin4_out(&cfg, tunnel, NULL, &t->src, &t->dst, &t->to);
 }
@@ -218,9 +220,11 @@ static __always_inline enum reason proto41_encap(struct tunnel_packet *t)
 	t->put = IP4_LEN;
 	if (cfg.sixto4.local && sixto4_is(&t->dst)) {
 		to = TUNNEL_SIXTO4;
+		t->carrier = CARRIER_SIXTO4;
 		r = SAID(sixto4_encap());
 	} else if (proto41_number(&t->dst, &number)) {
 		to = TUNNEL_SIXRD;
+		t->carrier = CARRIER_SIXRD + number;
 		r = SAID(sixrd_encap(number));
 	} else {
 		r = SAID(sixin4_encap());

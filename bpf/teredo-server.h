@@ -124,8 +124,7 @@ STEP int server_relay(struct xdp_md *ctx)
 	}
 	encap_ip4(&h->ip, &t->to, t->put + t->len - IP4_LEN - UDP_LEN, encap_next(id));
 	encap_udp(&h->udp, &t->to, t->put + t->len - IP4_LEN - UDP_LEN, true, sum);
-	t->out = way.out;
-	return t->verdict;
+	return tunnel_sent(t, &way);
 }
 
 #endif

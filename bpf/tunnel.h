@@ -38,15 +38,17 @@ struct tunnel_packet {
 
 	/* what is decided */
 	__u32 sixbed4, server;    /* the listener or address to ask, plus one; 0: none */
+	__u32 hg48;               /* HG48 is to be asked; then the slot of its endpoint, plus one */
 	enum onward onward;
 	enum reason verdict;      /* when it is sent on so */
 	__u32 off, put;           /* outer bytes that come off, and those that go on */
 	struct outer4 to;         /* the ends of a new outer header */
 	struct tunnel_link link;  /* and how that looks */
-	__u32 counted;            /* the tunnel of 6in4, plus one; 0: none */
+	__u32 carrier;            /* enum carrier */
 	__u8 ecn;                 /* congestion bits of the IPv6 packet from here on */
 	__u8 checksum;            /* of UDP, is to be made from the inner one; else it is sent as 0 */
 	__u16 pad;
+	__u64 seen;               /* when the endpoint of HG48 was last heard of, or sent to */
 	__u64 nonce;              /* and the other indications of the Teredo server */
 	__u8 auth, origin;
 	struct nexthop hop;
@@ -56,6 +58,9 @@ struct tunnel_packet {
 /* One that is being made: too large for the stack. */
 MAP(advertisements, PERCPU_ARRAY, 0, 1, __u32, struct nd_ra);
 MAP(tunnel_packet, PERCPU_ARRAY, 0, 1, __u32, struct tunnel_packet);
+
+/* By enum carrier: sized by the loader, not pinned. */
+MAP(carried, PERCPU_ARRAY, 0, 1, __u32, struct carried);
 
 /* A frame as the steps need it, and a cursor behind its Ethernet header. */
 static __always_inline bool tunnel_frame(struct frame *f, struct cur *c, struct xdp_md *ctx,
@@ -89,18 +94,25 @@ static __always_inline void tunnel_link(struct tunnel_packet *t, const volatile 
 	t->link.copy_class = l->copy_class;
 }
 
-static __always_inline struct sixin4_counts *tunnel_counts(const struct tunnel_packet *t)
-{
-	__u32 id = t->counted - 1;
-
-	return cfg.sixin4.n_locals && t->counted ? bpf_map_lookup_elem(&sixin4_counts, &id) : NULL;
-}
-
 /* Per CPU, so that a plain addition does. */
 static __always_inline void tunnel_count(struct nav_count *c, __u32 len)
 {
 	c->packets++;
 	c->bytes += len;
+}
+
+/* It has its new headers: the verdict. */
+static __always_inline int tunnel_sent(struct tunnel_packet *t, const struct way *way)
+{
+	__u32 carrier = t->carrier;
+	struct carried *c = bpf_map_lookup_elem(&carried, &carrier);
+
+	t->out = way->out;
+	if (c && t->off && t->onward != ONWARD_ANSWER)
+		tunnel_count(&c->in, t->len);
+	if (c && t->put)
+		tunnel_count(&c->out, t->len);
+	return t->verdict;
 }
 
 #define OUTER_MAX (IP4_LEN + UDP_LEN + TEREDO_AUTH_LEN + TEREDO_ORIGIN_LEN)
@@ -152,7 +164,6 @@ STEP int tunnel_hop6(struct xdp_md *ctx)
 STEP int tunnel_to_native(struct xdp_md *ctx)
 {
 	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
-	struct sixin4_counts *n;
 	struct ipv6hdr *ip6;
 	struct way way = {};
 	struct frame f;
@@ -168,11 +179,7 @@ STEP int tunnel_to_native(struct xdp_md *ctx)
 	if (!ip6)
 		return R_NO_ROOM;
 	decap_hop(ip6, t->ecn);
-	t->out = way.out;
-	n = tunnel_counts(t);
-	if (n)
-		tunnel_count(&n->in, t->len);
-	return t->verdict;
+	return tunnel_sent(t, &way);
 }
 
 struct proto41_headers {
@@ -185,7 +192,6 @@ STEP int tunnel_to_proto41(struct xdp_md *ctx)
 {
 	struct tunnel_packet *t = THE_ONLY(tunnel_packet);
 	struct proto41_headers *h;
-	struct sixin4_counts *n;
 	struct way way = {};
 	struct frame f;
 	struct cur c;
@@ -203,11 +209,7 @@ STEP int tunnel_to_proto41(struct xdp_md *ctx)
 		return R_NO_ROOM;
 	decap_hop(&h->ip6, t->ecn);
 	proto41_header(&h->ip, &t->link, &t->to, &h->ip6, t->len, encap_next(id));
-	t->out = way.out;
-	n = tunnel_counts(t);
-	if (n)
-		tunnel_count(&n->out, t->len);
-	return t->verdict;
+	return tunnel_sent(t, &way);
 }
 
 /* Puts outer headers of IPv4 and UDP in front. */
@@ -236,8 +238,7 @@ STEP int tunnel_to_udp(struct xdp_md *ctx)
 	store64(&h->ip6, head);
 	encap_ip4(&h->ip, &t->to, t->len, encap_next(id));
 	encap_udp(&h->udp, &t->to, t->len, t->checksum, csum_lco(head));
-	t->out = way.out;
-	return t->verdict;
+	return tunnel_sent(t, &way);
 }
 
 struct udp_headers {
@@ -321,8 +322,7 @@ STEP int tunnel_answer(struct xdp_md *ctx)
 	encap_ip4(&h->ip, &t->to, t->put + t->len - IP4_LEN - UDP_LEN, encap_next(id));
 	encap_udp(&h->udp, &t->to, t->put + t->len - IP4_LEN - UDP_LEN, true,
 		  teredo_indications_sum(&q, t->came.src, csum_lco(head)));
-	t->out = way.out;
-	return t->verdict;
+	return tunnel_sent(t, &way);
 }
 
 #endif

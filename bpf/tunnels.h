@@ -5,6 +5,7 @@
 #ifndef NAVALIS_BPF_TUNNELS_H
 #define NAVALIS_BPF_TUNNELS_H
 
+#include "hg48.h"
 #include "proto41.h"
 #include "sixbed4.h"
 #include "teredo-server.h"
@@ -21,7 +22,8 @@ STEP int refuse4_search(__be32 addr)
 
 static __always_inline bool udp_at(__be32 addr)
 {
-	return (sixbed4_any() && sixbed4_at(addr)) || server_at(addr);
+	return (sixbed4_any() && sixbed4_at(addr)) || server_at(addr) ||
+	       (hg48_any() && cfg.hg48.service.addr == addr);
 }
 
 /* c stands behind an IPv4 header that is right. */
@@ -36,12 +38,18 @@ static __always_inline enum reason udp_decap(struct tunnel_packet *t, struct cur
 	t->came.src.port = udp->source;
 	t->came.dst.port = udp->dest;
 	which = sixbed4_listener(t->came.dst);
-	if (which < SIXBED4_LISTENERS)
+	if (which < SIXBED4_LISTENERS) {
 		t->sixbed4 = which + 1;
-	else if (server_at(t->came.dst.addr) && udp->dest == BE16(TEREDO_SERVER_PORT))
+		t->carrier = CARRIER_SIXBED4 + which;
+	} else if (server_at(t->came.dst.addr) && udp->dest == BE16(TEREDO_SERVER_PORT)) {
 		t->server = t->came.dst.addr == cfg.server.addr[0] ? 1 : 2;
-	else
+		t->carrier = CARRIER_SERVER;
+	} else if (hg48_at(t->came.dst)) {
+		t->hg48 = 1;
+		t->carrier = CARRIER_HG48;
+	} else {
 		return R_NOT_OURS;
+	}
 	if (HOST16(udp->len) < UDP_LEN || HOST16(udp->len) > len)
 		return R_UDP_LENGTH;
 	t->payload_len = HOST16(udp->len) - UDP_LEN;
@@ -90,6 +98,10 @@ static __always_inline enum reason tunnels_ask(struct xdp_md *ctx, struct tunnel
 		}
 		return r == R_NONE && t->onward == ONWARD_NATIVE ? MAY_LEAVE(teredo, 0, &t->dst) : r;
 	}
+	if (hg48_any() && t->hg48 && t->onward == ONWARD_NATIVE) {
+		r = SAID(hg48_decap(ctx));
+		return r == R_NONE ? MAY_LEAVE(hg48, 0, &t->dst) : r;
+	}
 	if (!sixbed4_any() || !t->sixbed4)
 		return R_NONE;
 	r = SAID(sixbed4_decap(ctx, which));
@@ -133,6 +145,7 @@ STEP int tunnels_from_ip6(struct xdp_md *ctx)
 	const struct ipv6hdr *ip6;
 	struct frame f;
 	struct cur c;
+	enum tunnel to = TUNNEL_SIXBED4;
 	enum reason r;
 	__u32 which;
 
@@ -144,12 +157,17 @@ STEP int tunnels_from_ip6(struct xdp_md *ctx)
 	tunnel_inner(t, ip6);
 	t->ecn = t->class & 3;
 	which = sixbed4_behind(&t->dst);
-	if (which >= SIXBED4_LISTENERS)
+	t->carrier = CARRIER_SIXBED4 + which;
+	if (hg48_any() && hg48_has(&cfg.hg48, &t->dst)) {
+		to = TUNNEL_HG48;
+		t->carrier = CARRIER_HG48;
+	} else if (which >= SIXBED4_LISTENERS) {
 		return proto41_encap(t);
+	}
 	if (t->len > f.len - f.l2)
 		return R_NATIVE_LENGTH;
-	r = SAID(sixbed4_encap(ctx, which));
-	return r == R_NONE ? may_enter(TUNNEL_SIXBED4, &t->src) : r;
+	r = SAID(to == TUNNEL_HG48 ? hg48_encap(ctx) : sixbed4_encap(ctx, which));
+	return r == R_NONE ? may_enter(to, &t->src) : r;
 }
 
 static __always_inline enum reason tunnels_send(struct xdp_md *ctx, enum onward onward)
@@ -188,6 +206,8 @@ static __always_inline enum reason tunnels(struct frame *f, int (*judge)(struct 
 	r = SAID(judge(f->ctx));
 	if (r == R_NONE)
 		r = tunnels_ask(f->ctx, t);
+	if (r == R_NONE && hg48_any())
+		hg48_stamp(t);
 	if (r == R_NONE)
 		r = tunnels_send(f->ctx, t->onward);
 	f->out = t->out == f->slot ? BACK : t->out;

@@ -218,6 +218,7 @@ static bool is_ours(const char *name)
 #define P(id, pinned) #pinned,
 		NAV_PINNED(P)
 #undef P
+		NAV_HG48,
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * navalisctl stats: every counter under a name that does not change, WHERE_REASON_packets and
- * _bytes. JSON: {"interval_s" or null,"counters":{NAME: number…},"rates":{NAME: number…} or null}
+ * _bytes; and of each mechanism beside the Teredo relay, which the daemon knows, KIND_in_packets and so
+ * on, KIND.NAME_… where its section has a name. JSON: {"interval_s" or null,"counters":{NAME: number…},"rates":{NAME: number…} or null}
  */
 #include <ctype.h>
 #include <errno.h>
@@ -16,6 +17,7 @@ struct stats {
 	__u32 n_nics;
 	char name[NAV_NICS + 1][16]; /* the last: the daemon */
 	struct nav_count rx[NAV_NICS + 1], count[NAV_NICS + 1][R_MAX];
+	struct json_object *mechanisms; /* the daemon's answer; NULL: there is none */
 };
 
 static void read_stats(const struct maps *m, struct stats *s)
@@ -74,14 +76,60 @@ static void put_count(struct sink *to, const char *where, const char *what,
 	put(to, where, what, "bytes", now->bytes, then->bytes);
 }
 
+/* The rows of the mechanisms; NULL behind the last. */
+static struct json_object *row_at(const struct stats *s, size_t i)
+{
+	struct json_object *list = json_object_object_get(s->mechanisms, "mechanisms");
+
+	return list && i < json_object_array_length(list) ? json_object_array_get_idx(list, i) : NULL;
+}
+
+static struct nav_count row_count(struct json_object *row, const char *way)
+{
+	return (struct nav_count){ mechanism_count(row, way, "packets"), mechanism_count(row, way, "bytes") };
+}
+
+/* The bounds are for the compiler: names are short. */
+static struct text row_name(struct json_object *row)
+{
+	const struct text256 name = mechanism_word(row, "name");
+	struct text t;
+
+	snprintf(t.s, sizeof(t.s), "%.15s%s%.15s", mechanism_word(row, "kind").s, *name.s ? "." : "", name.s);
+	return t;
+}
+
+static void put_row(struct sink *to, struct json_object *now, struct json_object *then)
+{
+	static const char *const ways[] = { "in", "out" };
+
+	for (int i = 0; i < 2; i++) {
+		const struct nav_count n = row_count(now, ways[i]), t = row_count(then, ways[i]);
+
+		put_count(to, row_name(now).s, ways[i], &n, &t);
+	}
+}
+
 static void put_stats(struct sink *to, const struct stats *now, const struct stats *then)
 {
+	struct json_object *row;
+
 	for (__u32 i = 0; i <= now->n_nics; i++) {
 		put_count(to, now->name[i], "rx", &now->rx[i], &then->rx[i]);
 		for (__u32 r = 0; r < R_MAX; r++)
 			put_count(to, now->name[i], reason_info[r].name, &now->count[i][r],
 				  &then->count[i][r]);
 	}
+	for (size_t i = 0; (row = row_at(now, i)); i++)
+		put_row(to, row, row_at(then, i));
+}
+
+/* Another mechanism than there was, or one that has carried less. */
+static bool row_began_anew(struct json_object *now, struct json_object *then)
+{
+	return !now || !then || strcmp(row_name(now).s, row_name(then).s) ||
+	       row_count(now, "in").packets < row_count(then, "in").packets ||
+	       row_count(now, "out").packets < row_count(then, "out").packets;
 }
 
 /* A detach, or a daemon that began at zero, in between: differences would be nonsense. */
@@ -96,19 +144,26 @@ static bool began_anew(const struct stats *now, const struct stats *then)
 			if (now->count[i][r].packets < then->count[i][r].packets)
 				return true;
 	}
+	for (size_t i = 0; row_at(now, i) || row_at(then, i); i++)
+		if (row_began_anew(row_at(now, i), row_at(then, i)))
+			return true;
 	return false;
 }
 
 static int look(struct ctl *c, struct stats *s)
 {
+	struct ctl quiet = *c;
 	struct maps m;
 	int code = maps_open(c, &m);
 
-	if (!code) {
-		read_stats(&m, s);
-		maps_close(&m);
-	}
-	return code;
+	if (code)
+		return code;
+	read_stats(&m, s);
+	quiet.quiet = true;
+	if (m.alive)
+		mechanisms_ask(&quiet, false, &s->mechanisms);
+	maps_close(&m);
+	return EXIT_DONE;
 }
 
 static bool parse_seconds(const char *text, double *ret)

@@ -270,13 +270,11 @@ static const char *label(const char *kind)
 	return strcmp(kind, "teredo-server") ? kind : "server";
 }
 
-/* Packets are counted where there are many of a kind. */
 static void print_carried(struct json_object *row)
 {
-	if (json_object_object_get(row, "in"))
-		printf("; %llu packets in, %llu out",
-		       (unsigned long long)mechanism_count(row, "in", "packets"),
-		       (unsigned long long)mechanism_count(row, "out", "packets"));
+	printf("; %llu packets in, %llu out",
+	       (unsigned long long)mechanism_count(row, "in", "packets"),
+	       (unsigned long long)mechanism_count(row, "out", "packets"));
 	if (json_object_object_get(row, "peers"))
 		printf("; %llu endpoints confirmed, %llu not, at most %llu",
 		       (unsigned long long)mechanism_count(row, "peers", "confirmed"),

@@ -2,7 +2,7 @@
 /*
  * navalisctl tunnels: the mechanisms beside the Teredo relay, each configured tunnel by itself. JSON:
  *   {"mechanisms":[{"kind","name","tunnels","xdp","local":[…],"missing":[…],"prefixes":[…],
- *   "options":[…],"source","remote","mtu","in":{"packets","bytes"} or null,"out",
+ *   "options":[…],"source","remote","mtu","in":{"packets","bytes"},"out",
  *   "peers":{"confirmed","unconfirmed","max"} or null}…]}
  */
 #include "ctl.h"
@@ -52,11 +52,8 @@ __u64 mechanism_count(struct json_object *row, const char *way, const char *unit
 
 static void print_count(struct json_object *row, const char *way)
 {
-	if (json_object_object_get(row, way))
-		printf(" %12llu %15llu", (unsigned long long)mechanism_count(row, way, "packets"),
-		       (unsigned long long)mechanism_count(row, way, "bytes"));
-	else
-		printf(" %12s %15s", "-", "-");
+	printf(" %12llu %15llu", (unsigned long long)mechanism_count(row, way, "packets"),
+	       (unsigned long long)mechanism_count(row, way, "bytes"));
 }
 
 static const char *or_dash(const char *text)

@@ -18,7 +18,7 @@
 /* What the slow path makes of the configured tunnels. */
 struct tunnels_made {
 	struct sixin4_table *in4;
-	struct sixin4_counts *counts; /* what the daemon itself has carried by each of them */
+	struct carried *carried; /* what the daemon itself has: by enum carrier */
 	struct tun_route *route;
 	__u32 n_routes;
 };

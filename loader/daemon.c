@@ -306,6 +306,8 @@ static int new_relay(struct daemon *d, struct error *e)
 			now_of(d), &d->relay);
 	if (!err)
 		err = transit_new(&d->policy, &d->host, seed, &d->transit);
+	if (!err && datapath_hg48(d->datapath))
+		err = transit_set_hg48(d->transit, datapath_hg48(d->datapath), &d->meta->seed);
 	if (err)
 		return error_set(e, err, "out of memory for %u clients", c->max_clients);
 	transit_set(d->transit, c->unreachables, c->bubbles_per_client);

@@ -25,7 +25,7 @@ static void add_to(struct json_object *row, const char *key, struct json_object 
 static struct json_object *new_row(struct rows *r, const char *kind, const char *name)
 {
 	static const char *const lists[] = { "local", "missing", "prefixes", "options" };
-	static const char *const values[] = { "source", "remote", "mtu", "in", "out", "peers" };
+	static const char *const values[] = { "source", "remote", "mtu", "peers" };
 	struct json_object *o = json_object_new_object();
 
 	add(o, "kind", json_object_new_string(kind));
@@ -75,10 +75,39 @@ static void add_count(struct json_object *row, const char *key, const struct nav
 	add(row, key, o);
 }
 
-static void add_counts(struct json_object *row, const struct sixin4_counts *n)
+static void add_carried(struct json_object *row, const struct carried *n)
 {
 	add_count(row, "in", &n->in);
 	add_count(row, "out", &n->out);
+}
+
+static void add_to_count(struct nav_count *sum, const struct nav_count *n)
+{
+	sum->packets += n->packets;
+	sum->bytes += n->bytes;
+}
+
+static void add_to_carried(struct carried *sum, const struct carried *n)
+{
+	add_to_count(&sum->in, &n->in);
+	add_to_count(&sum->out, &n->out);
+}
+
+/* By both paths. */
+static struct carried carried(const struct rows *r, __u32 carrier)
+{
+	struct carried n;
+
+	datapath_get_carried(r->d->datapath, carrier, &n);
+	add_to_carried(&n, &r->d->made.carried[carrier]);
+	return n;
+}
+
+static void add_carrier(const struct rows *r, struct json_object *row, __u32 carrier)
+{
+	const struct carried n = carried(r, carrier);
+
+	add_carried(row, &n);
 }
 
 /* ---- each of them ------------------------------------------------------------------------------ */
@@ -92,10 +121,12 @@ static void list_server(struct rows *r, const struct teredo_server_config *serve
 	row = new_row(r, "teredo-server", "");
 	for (int i = 0; i < 2; i++)
 		add_local4(r, row, server->addr[i]);
+	add_carrier(r, row, CARRIER_SERVER);
 }
 
-static void list_sixbed4(struct rows *r, const struct sixbed4_config *bed, const char *name)
+static void list_sixbed4(struct rows *r, __u32 id, const char *name)
 {
+	const struct sixbed4_config *bed = &r->d->policy.sixbed4[id];
 	const struct prefix6 prefix = { .addr.s6_addr32 = { WIRE32(bed->prefix), WIRE32(bed->prefix >> 32) },
 					.len = 64 };
 	struct json_object *row;
@@ -107,6 +138,7 @@ static void list_sixbed4(struct rows *r, const struct sixbed4_config *bed, const
 	add_prefix(row, &prefix);
 	add(row, "mtu", json_object_new_int(bed->mtu));
 	add_option(row, bed->format == SIXBED4_W1, "2012");
+	add_carrier(r, row, CARRIER_SIXBED4 + id);
 }
 
 static void list_sixto4(struct rows *r, const struct sixto4_config *to4)
@@ -125,33 +157,22 @@ static void list_sixto4(struct rows *r, const struct sixto4_config *to4)
 	add(row, "mtu", json_object_new_int64(to4->link.mtu));
 	add_option(row, to4->anycast, "anycast");
 	add_option(row, to4->return_only, "return_only");
+	add_carrier(r, row, CARRIER_SIXTO4);
 }
 
-static void list_sixrd(struct rows *r, const struct sixrd_domain *domain, const char *name)
+static void list_sixrd(struct rows *r, __u32 id, const char *name)
 {
+	const struct sixrd_domain *domain = &r->d->policy.sixrd[id];
 	struct json_object *row = new_row(r, "6rd", name);
 
 	add_local4(r, row, domain->br);
 	add_prefix(row, &domain->prefix);
 	add(row, "mtu", json_object_new_int64(domain->link.mtu));
-}
-
-/* By both paths. */
-static struct sixin4_counts carried(const struct daemon *d, __u32 id)
-{
-	struct sixin4_counts n;
-
-	datapath_get_tunnel(d->datapath, id, &n);
-	n.in.packets += d->made.counts[id].in.packets;
-	n.in.bytes += d->made.counts[id].in.bytes;
-	n.out.packets += d->made.counts[id].out.packets;
-	n.out.bytes += d->made.counts[id].out.bytes;
-	return n;
+	add_carrier(r, row, CARRIER_SIXRD + id);
 }
 
 static void list_sixin4(struct rows *r, const struct sixin4_tunnel *t, const char *name)
 {
-	const struct sixin4_counts n = carried(r->d, t->id);
 	struct json_object *row = new_row(r, "6in4", name);
 
 	add_local4(r, row, t->local);
@@ -160,13 +181,13 @@ static void list_sixin4(struct rows *r, const struct sixin4_tunnel *t, const cha
 		add_prefix(row, &t->prefix[i]);
 	add(row, "mtu", json_object_new_int64(t->link.mtu));
 	add_option(row, t->any_source, "any_source");
-	add_counts(row, &n);
+	add_carrier(r, row, CARRIER_SIXIN4 + t->id);
 }
 
 static void list_sixin4_as_one(struct rows *r, const struct config *c)
 {
 	const struct sixin4_config *in4 = &r->d->policy.sixin4;
-	struct sixin4_counts sum = { 0 };
+	struct carried sum = { 0 };
 	struct json_object *row;
 
 	if (!c->n_sixin4)
@@ -176,17 +197,13 @@ static void list_sixin4_as_one(struct rows *r, const struct config *c)
 	for (__u32 i = 0; i < in4->n_locals; i++)
 		add_local4(r, row, in4->local[i]);
 	for (__u32 i = 0; i < c->n_sixin4; i++) {
-		const struct sixin4_counts n = carried(r->d, i);
+		const struct carried n = carried(r, CARRIER_SIXIN4 + i);
 
-		sum.in.packets += n.in.packets;
-		sum.in.bytes += n.in.bytes;
-		sum.out.packets += n.out.packets;
-		sum.out.bytes += n.out.bytes;
+		add_to_carried(&sum, &n);
 	}
-	add_counts(row, &sum);
+	add_carried(row, &sum);
 }
 
-/* Its quotas are the daemon's. */
 static void list_hg48(struct rows *r, const struct hg48_config *hg, struct relay_time now)
 {
 	const struct prefix6 prefix = { .addr = hg->prefix, .len = 80 };
@@ -197,11 +214,11 @@ static void list_hg48(struct rows *r, const struct hg48_config *hg, struct relay
 		return;
 	transit_hg48_peers(r->d->transit, now, &confirmed, &unconfirmed);
 	row = new_row(r, "hg48", "");
-	add(row, "xdp", json_object_new_boolean(false));
 	add_local(r, row, hg->service);
 	add_prefix(row, &prefix);
 	add(row, "mtu", json_object_new_int64(hg->link.mtu));
 	add_option(row, hg->unsolicited, "unsolicited");
+	add_carrier(r, row, CARRIER_HG48);
 	peers = json_object_new_object();
 	add(peers, "confirmed", json_object_new_int64(confirmed));
 	add(peers, "unconfirmed", json_object_new_int64(unconfirmed));
@@ -219,10 +236,10 @@ struct json_object *mechanisms_answer(struct daemon *d, struct json_object *requ
 
 	list_server(&r, &p->server);
 	for (__u32 i = 0; i < SIXBED4_LISTENERS; i++)
-		list_sixbed4(&r, &p->sixbed4[i], c->sixbed4_named[i].name);
+		list_sixbed4(&r, i, c->sixbed4_named[i].name);
 	list_sixto4(&r, &p->sixto4);
 	for (__u32 i = 0; i < p->n_sixrd; i++)
-		list_sixrd(&r, &p->sixrd[i], c->sixrd_named[i].name);
+		list_sixrd(&r, i, c->sixrd_named[i].name);
 	if (as_one)
 		list_sixin4_as_one(&r, c);
 	for (__u32 i = 0; i < c->n_sixin4 && !as_one; i++)

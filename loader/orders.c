@@ -90,8 +90,8 @@ static void put_tunnels_in_force(struct daemon *d, struct tunnels_made *made, bo
 	struct tunnels_made was = d->made;
 
 	if (same) {
-		was.counts = made->counts;
-		made->counts = d->made.counts;
+		was.carried = made->carried;
+		made->carried = d->made.carried;
 	}
 	d->made = *made;
 	*made = was;

@@ -35,14 +35,15 @@ static bool perform(struct daemon *d, const struct transit_out *out)
 }
 
 /* IPv6 packets, as in XDP. */
-static void count_tunnel(struct daemon *d, const struct transit_out *out)
+static void count_carried(struct daemon *d, const struct transit_out *out)
 {
-	struct sixin4_counts *n = &d->made.counts[out->in4->id];
+	const bool between = out->reason == R_BOUNCED || out->reason == R_SERVER_RELAYED;
+	struct carried *c = &d->made.carried[out->carrier];
 
-	if (out->reason == R_DECAP)
-		count_in(&n->in, out->len);
-	else if (out->reason == R_ENCAP)
-		count_in(&n->out, out->len);
+	if (out->reason == R_DECAP || between)
+		count_in(&c->in, out->len - out->head);
+	if (out->reason == R_ENCAP || out->reason == R_SOLICITED || between)
+		count_in(&c->out, out->len - out->head);
 }
 
 /* The verdict on a packet that came in with len bytes. */
@@ -50,8 +51,8 @@ static void conclude(struct daemon *d, const struct transit_out *out, size_t len
 {
 	const bool sent = perform(d, out);
 
-	if (sent && out->in4)
-		count_tunnel(d, out);
+	if (sent && out->act != TRANSIT_NOTHING)
+		count_carried(d, out);
 	daemon_count(d, sent ? out->reason : R_SEND_ERROR, len);
 }
 
@@ -139,9 +140,9 @@ int tunnels_make(const struct config *c, const struct nav_config *policy, struct
 
 	if (err)
 		return err;
-	m.counts = calloc(c->n_sixin4 + 1, sizeof(*m.counts));
+	m.carried = calloc(CARRIER_SIXIN4 + c->n_sixin4, sizeof(*m.carried));
 	m.route = calloc(TUN_ROUTES(m.in4), sizeof(*m.route));
-	if (!m.counts || !m.route) {
+	if (!m.carried || !m.route) {
 		tunnels_release(&m);
 		return -ENOMEM;
 	}
@@ -153,7 +154,7 @@ int tunnels_make(const struct config *c, const struct nav_config *policy, struct
 void tunnels_release(struct tunnels_made *m)
 {
 	sixin4_table_free(m->in4);
-	free(m->counts);
+	free(m->carried);
 	free(m->route);
 	*m = (struct tunnels_made){ 0 };
 }

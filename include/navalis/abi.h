@@ -46,6 +46,9 @@
 	P(COUNTERS, counters) /* struct nav_counts, per CPU, array: by NIC slot; by XDP */          \
 	P(DAEMON, daemon)     /* struct nav_daemon, one value, mmapable: navalisd's own figures */
 
+/* Pinned, too, where HG48 is configured: struct hg48_entry, mmapable array: by navalisd, stamped by XDP. */
+#define NAV_HG48 "hg48_peers"
+
 #define NAV_NICS 8    /* NICs of one instance */
 #define NAV_SERVED 16 /* served prefixes */
 #define NAV_MACS 4    /* of one interface: its own, and those of macvlan interfaces above it (VRRP) */
@@ -147,6 +150,23 @@ struct nav_count {
 
 struct nav_counts {
 	struct nav_count of[NAV_COUNTERS];
+};
+
+/*
+ * What the mechanisms beside the relay have carried: IPv6 packets that came out of one and went on, and
+ * those that were sent into it. A row for each that may be configured, and one for each tunnel of 6in4.
+ */
+struct carried {
+	struct nav_count in, out;
+};
+
+enum carrier {
+	CARRIER_SERVER,
+	CARRIER_SIXTO4,
+	CARRIER_HG48,
+	CARRIER_SIXBED4,
+	CARRIER_SIXRD = CARRIER_SIXBED4 + SIXBED4_LISTENERS,
+	CARRIER_SIXIN4 = CARRIER_SIXRD + SIXRD_DOMAINS,
 };
 
 /* Rodata of the XDP program, and the policy of the slow path: the same struct, the same decisions. */

@@ -13,6 +13,7 @@
 #define NAVALIS_HG48_H
 
 #include "proto41.h"
+#include "table.h"
 
 #define HG48_MTU 1280
 
@@ -113,6 +114,12 @@ struct hg48_peer {
 	__u32 pad;
 };
 
+/* Coarse units begin anywhere. */
+PURE __u64 hg48_time(__u64 units)
+{
+	return units + 1;
+}
+
 /* Another CPU's clock may be a little ahead. */
 PURE bool hg48_within(__u64 since, __u32 span, __u64 now)
 {
@@ -176,6 +183,38 @@ PURE void hg48_heard(struct hg48_peer *p, __u64 now)
 	p->heard = now;
 	p->packets = 0;
 	p->window = 0;
+}
+
+/*
+ * The endpoints that are known: the value of an mmapable BPF array, which the daemon and XDP share. One
+ * is in one of a few slots in a row. Who writes what, and in which order:
+ *
+ *   key              the daemon alone. To insert: all else 0, then the key (release). To remove: 0.
+ *   sent, heard      the daemon, and XDP, by compare-and-swap over what it has read, of an endpoint
+ *                    that is confirmed. A slot is given to another only when that one's time is over,
+ *                    and then its times are others: nobody is confirmed by what another has sent.
+ *   window, packets  the daemon alone
+ */
+struct hg48_entry {
+	__u64 key; /* of its endpoint; 0: free */
+	struct hg48_peer peer;
+};
+
+_Static_assert(sizeof(struct hg48_entry) == 40, "ABI");
+
+#define HG48_PLACES 16 /* that one may be in */
+#define HG48_SLOTS(max_peers) (2 * (max_peers) + HG48_PLACES)
+
+PURE __u64 hg48_key(struct endpoint4 at)
+{
+	return 1ULL << 48 | (__u64)RAW16(at.port) << 32 | RAW32(at.addr);
+}
+
+/* The first of an endpoint's places. */
+PURE __u32 hg48_place(const volatile struct hg48_config *hg, const volatile struct table_seed *seed,
+		      struct endpoint4 at)
+{
+	return (__u32)((table_hash(seed, hg48_key(at), 0) >> 32) * 2 * hg->max_peers >> 32);
 }
 
 #endif

@@ -19,11 +19,6 @@ struct sixin4_prefix {
 	struct in6_addr addr;
 };
 
-/* And what each tunnel has carried, by its number: IPv6 packets out of it and into it. */
-struct sixin4_counts {
-	struct nav_count in, out;
-};
-
 PURE bool sixin4_has(const volatile struct sixin4_tunnel *t, const struct in6_addr *a)
 {
 	for (__u32 i = 0; i < SIXIN4_PREFIXES && i < t->n_prefixes; i++)

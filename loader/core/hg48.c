@@ -5,79 +5,66 @@
 #include "core/hg48.h"
 #include "core/transit-impl.h"
 
-#define PLACES 16   /* slots in a row that one may be in */
 #define SOURCES 1024
 
 struct hg48_table {
-	struct hg48_entry {
-		__u64 key; /* of its endpoint; 0: free */
-		struct hg48_peer peer;
-	} *entry;
-	__u32 mask, n, swept;
+	struct hg48_entry *entry;
+	__u32 slots, n, swept;
 	__u32 unheard; /* of n: those that never answered */
-	__u64 seed;
+	struct table_seed seed;
 	struct meter source[SOURCES]; /* native prefixes share them by hash, which can only be stricter */
 };
 
-int hg48_table_new(__u32 max_peers, __u64 seed, struct hg48_table **ret)
+int hg48_table_new(struct hg48_entry *entry, __u32 max_peers, const struct table_seed *seed,
+		   struct hg48_table **ret)
 {
 	struct hg48_table *t = calloc(1, sizeof(*t));
-	__u32 slots = PLACES;
 
-	while (slots < 2 * max_peers)
-		slots *= 2;
 	if (!t)
 		return -ENOMEM;
-	t->mask = slots - 1;
-	t->seed = seed | 1;
-	t->entry = calloc((size_t)slots + PLACES, sizeof(*t->entry));
-	if (!t->entry)
-		return hg48_table_free(t), -ENOMEM;
+	t->entry = entry;
+	t->slots = HG48_SLOTS(max_peers);
+	t->seed = *seed;
+	for (__u32 i = 0; i < t->slots; i++) {
+		t->n += !!entry[i].key;
+		t->unheard += entry[i].key && !entry[i].peer.heard;
+	}
 	*ret = t;
 	return 0;
 }
 
 struct hg48_table *hg48_table_free(struct hg48_table *t)
 {
-	if (t) {
-		free(t->entry);
-		free(t);
-	}
+	free(t);
 	return NULL;
 }
 
-static __u32 hash(const struct hg48_table *t, __u64 key)
+struct hg48_peer *hg48_table_find(struct hg48_table *t, const struct hg48_config *cfg, struct endpoint4 at)
 {
-	key = (key ^ t->seed) * (t->seed | 1);
-	return (__u32)((key ^ key >> 32) * 0x9e3779b97f4a7c15ULL >> 32);
-}
+	struct hg48_entry *e = &t->entry[hg48_place(cfg, &t->seed, at)];
 
-static __u64 key_of(struct endpoint4 at)
-{
-	return 1ULL << 48 | (__u64)RAW16(at.port) << 32 | RAW32(at.addr);
-}
-
-struct hg48_peer *hg48_table_find(struct hg48_table *t, struct endpoint4 at)
-{
-	struct hg48_entry *e = &t->entry[hash(t, key_of(at)) & t->mask];
-
-	for (int i = 0; i < PLACES; i++)
-		if (e[i].key == key_of(at))
+	for (int i = 0; i < HG48_PLACES; i++)
+		if (e[i].key == hg48_key(at))
 			return &e[i].peer;
 	return NULL;
+}
+
+static struct meter *meter_of(struct hg48_table *t, __u64 source)
+{
+	return &t->source[table_hash(&t->seed, source, 0) % SOURCES];
 }
 
 struct hg48_peer *hg48_table_add(struct hg48_table *t, const struct hg48_config *cfg,
 				 struct endpoint4 at, __u64 source, __u64 now, enum reason *why)
 {
-	struct hg48_entry *e = &t->entry[hash(t, key_of(at)) & t->mask], *end = e + PLACES;
-	struct hg48_peer *known = hg48_table_find(t, at);
-	struct meter fresh = { 0 }, *meter = source ? &t->source[hash(t, source) % SOURCES] : &fresh;
+	struct hg48_entry *e = &t->entry[hg48_place(cfg, &t->seed, at)], *end = e + HG48_PLACES;
+	struct hg48_peer *known = hg48_table_find(t, cfg, at);
+	struct meter fresh = { 0 };
 
 	*why = R_NONE;
 	if (known)
 		return known;
-	*why = hg48_admit(cfg, meter, t->n, source ? t->unheard : 0, now);
+	*why = hg48_admit(cfg, source ? meter_of(t, source) : &fresh, t->n, source ? t->unheard : 0, now);
 	if (*why != R_NONE)
 		return NULL;
 	while (e < end && e->key && hg48_live(cfg, &e->peer, now))
@@ -88,7 +75,9 @@ struct hg48_peer *hg48_table_add(struct hg48_table *t, const struct hg48_config 
 	}
 	t->n += !e->key;
 	t->unheard += !e->key || e->peer.heard;
-	*e = (struct hg48_entry){ .key = key_of(at) };
+	e->key = 0;
+	e->peer = (struct hg48_peer){ 0 };
+	__atomic_store_n(&e->key, hg48_key(at), __ATOMIC_RELEASE);
 	return &e->peer;
 }
 
@@ -100,9 +89,7 @@ void hg48_table_heard(struct hg48_table *t, struct hg48_peer *p, __u64 now)
 
 void hg48_table_sweep(struct hg48_table *t, const struct hg48_config *cfg, __u32 parts, __u64 now)
 {
-	const __u32 slots = t->mask + 1 + PLACES;
-
-	for (__u32 i = 0; i <= slots / parts; i++, t->swept = (t->swept + 1) % slots) {
+	for (__u32 i = 0; i <= t->slots / parts; i++, t->swept = (t->swept + 1) % t->slots) {
 		struct hg48_entry *e = &t->entry[t->swept];
 
 		if (e->key && !hg48_live(cfg, &e->peer, now)) {
@@ -117,7 +104,7 @@ void hg48_table_count(const struct hg48_table *t, const struct hg48_config *cfg,
 		      __u32 *confirmed, __u32 *unconfirmed)
 {
 	*confirmed = *unconfirmed = 0;
-	for (const struct hg48_entry *e = t->entry; e <= t->entry + t->mask + PLACES; e++)
+	for (const struct hg48_entry *e = t->entry; e < t->entry + t->slots; e++)
 		if (e->key && hg48_confirmed(cfg, &e->peer, now))
 			++*confirmed;
 		else if (e->key && hg48_live(cfg, &e->peer, now))
@@ -126,10 +113,9 @@ void hg48_table_count(const struct hg48_table *t, const struct hg48_config *cfg,
 
 /* ---- packets ----------------------------------------------------------------------------------- */
 
-/* Units of time begin anywhere, and 0 is «never». */
 static __u64 time_of(struct relay_time now)
 {
-	return now.units + 1;
+	return hg48_time(now.units);
 }
 
 enum reason hg48_ask_out(struct transit *t, const struct passage *p, struct transit_out *out)
@@ -167,7 +153,7 @@ void hg48_came(struct transit *t, struct datagram_in *d, struct transit_out *out
 	p = passage_of(d->pkt);
 	out->reason = hg48_in(cfg, hg, &t->host->own, d->from, hg->service, &ip6->saddr, &ip6->daddr);
 	if (out->reason == R_NONE)
-		out->reason = hg48_may_enter(hg, hg48_table_find(t->hg48, d->from), time_of(d->now));
+		out->reason = hg48_may_enter(hg, hg48_table_find(t->hg48, hg, d->from), time_of(d->now));
 	if (out->reason == R_NONE)
 		out->reason = transit_enter(t, TUNNEL_HG48, 0, d->tos, &p);
 	if (out->reason != R_NONE)

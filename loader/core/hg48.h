@@ -10,12 +10,16 @@
 
 struct hg48_table;
 
-/* seed: random. 0 or -ENOMEM. */
-int hg48_table_new(__u32 max_peers, __u64 seed, struct hg48_table **ret);
+/*
+ * entry: HG48_SLOTS(max_peers) of them, which stay the caller's, with those that an earlier daemon
+ * left there. 0 or -ENOMEM.
+ */
+int hg48_table_new(struct hg48_entry *entry, __u32 max_peers, const struct table_seed *seed,
+		   struct hg48_table **ret);
 struct hg48_table *hg48_table_free(struct hg48_table *t);
 
 /* NULL: it is not known. */
-struct hg48_peer *hg48_table_find(struct hg48_table *t, struct endpoint4 at);
+struct hg48_peer *hg48_table_find(struct hg48_table *t, const struct hg48_config *cfg, struct endpoint4 at);
 
 /*
  * The same; one that is not known becomes so, for a packet from this native /64 (source; 0: for one

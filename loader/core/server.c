@@ -53,6 +53,7 @@ void server_came(struct transit *t, __u32 at, struct datagram_in *d, struct tran
 	default:
 		return;
 	}
+	out->head = teredo_indications_len(&q);
 	out->port = PORT_SERVER + q.from;
 	out->to.dst = q.to;
 	if (n > 0)

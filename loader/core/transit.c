@@ -14,8 +14,7 @@ int transit_new(const struct nav_config *policy, const struct host *host, __u64 
 	t->host = host;
 	if (limiter_new(0, 1, seed, &t->unreachable) || limiter_new(0, 1, seed, &t->too_big) ||
 	    limiter_new(0, 1, seed, &t->exceeded) ||
-	    limiter_new(0, 4096, seed, &t->advertisements) ||
-	    (policy->hg48.service.addr && hg48_table_new(policy->hg48.max_peers, seed, &t->hg48))) {
+	    limiter_new(0, 4096, seed, &t->advertisements)) {
 		transit_free(t);
 		return -ENOMEM;
 	}
@@ -47,6 +46,11 @@ void transit_set(struct transit *t, __u32 errors, __u32 advertisements)
 void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4)
 {
 	t->in4 = in4;
+}
+
+int transit_set_hg48(struct transit *t, struct hg48_entry *peers, const struct table_seed *seed)
+{
+	return hg48_table_new(peers, t->policy->hg48.max_peers, seed, &t->hg48);
 }
 
 struct endpoint4 transit_endpoint(const struct nav_config *p, enum port port)
@@ -179,6 +183,24 @@ bool transit_may_advertise(struct transit *t, __be32 addr, struct relay_time now
 
 /* ---- into a tunnel ----------------------------------------------------------------------------- */
 
+static __u32 carrier_of(enum tunnel tunnel, __u32 id)
+{
+	switch (tunnel) {
+	case TUNNEL_SIXBED4:
+		return CARRIER_SIXBED4 + id;
+	case TUNNEL_SIXTO4:
+		return CARRIER_SIXTO4;
+	case TUNNEL_SIXRD:
+		return CARRIER_SIXRD + id;
+	case TUNNEL_SIXIN4:
+		return CARRIER_SIXIN4 + id;
+	case TUNNEL_HG48:
+		return CARRIER_HG48;
+	default:
+		return CARRIER_SERVER;
+	}
+}
+
 /* The one that a native packet goes into. */
 struct way {
 	enum tunnel tunnel;
@@ -238,7 +260,7 @@ void transit_from_native(struct transit *t, const void *pkt, size_t len, struct 
 	w = way_to(t, &ip6->daddr);
 	if (w.tunnel == TUNNEL_NONE)
 		return;
-	out->in4 = w.in4;
+	out->carrier = carrier_of(w.tunnel, w.id);
 	p = passage_of((void *)pkt);
 	if (len < p.len) {
 		out->reason = R_NATIVE_LENGTH;
@@ -375,7 +397,8 @@ void transit_from_proto41(struct transit *t, void *pkt, size_t len, struct relay
 		return;
 	p = passage_of((__u8 *)pkt + head);
 	out->reason = ask_in(t, &a, &p, out);
-	out->in4 = a.in4;
+	if (out->reason == R_NONE)
+		out->carrier = carrier_of(a.by.tunnel, a.id);
 	if (out->reason == R_TUNNEL_LOCAL) {
 		out->to = (struct outer4){ .src.addr = a.dst, .dst.addr = a.src };
 		answer_local(t, a.in4, &p, out);
@@ -431,12 +454,15 @@ void transit_from_udp(struct transit *t, enum port port, void *pkt, size_t len, 
 	*out = (struct transit_out){ .reason = R_NOT_OURS, .port = port, .to.dst = from };
 	switch (port) {
 	case PORT_SIXBED4 ... PORT_SIXBED4_LAST:
+		out->carrier = CARRIER_SIXBED4 + (port - PORT_SIXBED4);
 		sixbed4_came(t, (__u32)(port - PORT_SIXBED4), &d, out);
 		break;
 	case PORT_SERVER ... PORT_SERVER_2:
+		out->carrier = CARRIER_SERVER;
 		server_came(t, (__u32)(port - PORT_SERVER), &d, out);
 		break;
 	case PORT_HG48:
+		out->carrier = CARRIER_HG48;
 		if (t->hg48)
 			hg48_came(t, &d, out);
 		break;
@@ -448,7 +474,7 @@ void transit_from_udp(struct transit *t, enum port port, void *pkt, size_t len, 
 void transit_sweep(struct transit *t, __u32 parts, struct relay_time now)
 {
 	if (t->hg48)
-		hg48_table_sweep(t->hg48, &t->policy->hg48, parts, now.units + 1);
+		hg48_table_sweep(t->hg48, &t->policy->hg48, parts, hg48_time(now.units));
 }
 
 void transit_hg48_peers(const struct transit *t, struct relay_time now, __u32 *confirmed,
@@ -456,5 +482,6 @@ void transit_hg48_peers(const struct transit *t, struct relay_time now, __u32 *c
 {
 	*confirmed = *unconfirmed = 0;
 	if (t->hg48)
-		hg48_table_count(t->hg48, &t->policy->hg48, now.units + 1, confirmed, unconfirmed);
+		hg48_table_count(t->hg48, &t->policy->hg48, hg48_time(now.units), confirmed,
+				 unconfirmed);
 }

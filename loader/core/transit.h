@@ -35,9 +35,10 @@ struct transit_out {
 	enum port port;
 	struct outer4 to;
 	const volatile struct tunnel_link *link; /* of PORT_PROTO41: how the outer header looks */
-	const struct sixin4_tunnel *in4; /* that the packet came by or goes into; NULL: it is of another kind */
+	__u32 carrier;      /* that a packet sent on came by or goes into (enum carrier) */
 	const void *pkt;    /* in the packet that came; else valid until the next call */
 	size_t len;
+	__u32 head;         /* bytes of it that stand before the IPv6 packet */
 };
 
 struct transit;
@@ -51,6 +52,13 @@ void transit_set(struct transit *t, __u32 errors, __u32 advertisements);
 
 /* Other tunnels of 6in4 from now on (NULL: none); they stay the caller's. */
 void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4);
+
+/*
+ * The endpoints of HG48, in memory that XDP may share (navalis/hg48.h); without them there is no HG48.
+ * To be called once. 0 or -ENOMEM.
+ */
+struct hg48_entry;
+int transit_set_hg48(struct transit *t, struct hg48_entry *peers, const struct table_seed *seed);
 
 /* The endpoint of a UDP port; address 0: it is not configured. */
 struct endpoint4 transit_endpoint(const struct nav_config *policy, enum port port);

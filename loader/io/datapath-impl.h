@@ -16,7 +16,7 @@ enum pinned_map {
 enum tunnel_map {
 	SIXIN4,
 	SIXIN4_BEHIND,
-	SIXIN4_COUNTS,
+	CARRIED,
 	TUNNEL_MAPS,
 };
 
@@ -24,7 +24,10 @@ struct datapath {
 	char folder[64];
 	int lock;
 	int map[N_PINNED]; /* -1: not open */
-	int tunnels[TUNNEL_MAPS]; /* of 6in4; -1: there are none */
+	int tunnels[TUNNEL_MAPS]; /* of the program; -1: not there */
+	int hg48;      /* the map of its endpoints; -1: there is none */
+	__u32 max_hg48;
+	struct hg48_entry *hg48_peers;
 	struct nav_meta meta;
 	struct bucket *buckets;
 	struct client *identities;
@@ -41,7 +44,7 @@ struct datapath {
 /* A program object that uses the maps that are open, or else makes them when it is loaded. */
 int datapath_open_object(struct datapath *d, bool xdp, struct navalis_bpf **ret, struct error *e);
 
-/* The maps of these tunnels; all of them -1 where there are none, or after an error. */
+/* The maps of these tunnels, each of them -1 where it has nothing to hold, and all after an error. */
 int datapath_make_tunnels(const struct config *c, int ret[TUNNEL_MAPS], struct error *e);
 void datapath_drop_tunnels(int maps[TUNNEL_MAPS]);
 

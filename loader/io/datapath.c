@@ -24,7 +24,7 @@ static const char *const pinned[N_PINNED] = {
 #undef P
 };
 
-static const char *const tunnel_maps[TUNNEL_MAPS] = { "sixin4", "sixin4_prefixes", "sixin4_counts" };
+static const char *const tunnel_maps[TUNNEL_MAPS] = { "sixin4", "sixin4_prefixes", "carried" };
 
 /* What libbpf says, the verifier's reasons among it, is for those who debug. */
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
@@ -149,8 +149,11 @@ int datapath_open_object(struct datapath *d, bool xdp, struct navalis_bpf **ret,
 	bpf_program__set_autoload(skel->progs.navalis, xdp);
 	for (size_t i = 0; i < N_PINNED && d->map[i] >= 0; i++)
 		bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, pinned[i]), d->map[i]);
-	for (size_t i = 0; i < TUNNEL_MAPS && d->tunnels[i] >= 0; i++)
-		bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, tunnel_maps[i]), d->tunnels[i]);
+	for (size_t i = 0; i < TUNNEL_MAPS; i++)
+		if (d->tunnels[i] >= 0)
+			bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, tunnel_maps[i]), d->tunnels[i]);
+	if (d->hg48_peers)
+		bpf_map__reuse_fd(skel->maps.hg48_peers, d->hg48);
 	*ret = skel;
 	return 0;
 }
@@ -261,6 +264,53 @@ static void *map_memory(int fd, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* Of this layout? */
+static bool is_hg48(int fd, __u32 max_peers)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &len) && info.type == BPF_MAP_TYPE_ARRAY &&
+	       info.value_size == sizeof(struct hg48_entry) && info.max_entries == HG48_SLOTS(max_peers) &&
+	       info.map_flags == BPF_F_MMAPABLE;
+}
+
+static int make_hg48(struct datapath *d, const char *path)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+
+	unlink(path);
+	d->hg48 = bpf_map_create(BPF_MAP_TYPE_ARRAY, NAV_HG48, sizeof(__u32), sizeof(struct hg48_entry),
+				 HG48_SLOTS(d->max_hg48), &opts);
+	return d->hg48 < 0 ? d->hg48 : bpf_obj_pin(d->hg48, path) ? -errno : 0;
+}
+
+/* The endpoints that an earlier daemon left, if it had room for as many; else none. */
+static int open_hg48(struct datapath *d, const struct config *c, struct error *e)
+{
+	char path[96];
+	int err = 0;
+
+	pin_path(d, NAV_HG48, path, sizeof(path));
+	if (!c->hg48.service.addr) {
+		unlink(path);
+		return 0;
+	}
+	d->max_hg48 = c->hg48.max_peers;
+	d->hg48 = bpf_obj_get(path);
+	if (d->hg48 >= 0 && !is_hg48(d->hg48, d->max_hg48)) {
+		close(d->hg48);
+		d->hg48 = -1;
+	}
+	if (d->hg48 < 0)
+		err = make_hg48(d, path);
+	if (!err) {
+		d->hg48_peers = map_memory(d->hg48, HG48_SLOTS(d->max_hg48) * sizeof(*d->hg48_peers));
+		err = d->hg48_peers ? 0 : -errno;
+	}
+	return err ? error_set(e, err, "the map %s of %u endpoints: %s", path, d->max_hg48, strerror(-err)) : 0;
+}
+
 /* Only what is not there at all may be made anew: a table that cannot be opened is full of clients. */
 static int open_maps(struct datapath *d, struct error *e)
 {
@@ -306,7 +356,7 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 	if (!d)
 		return error_set(e, -ENOMEM, "out of memory");
 	libbpf_set_print(print_libbpf);
-	d->lock = -1;
+	d->lock = d->hg48 = -1;
 	for (size_t i = 0; i < N_PINNED; i++)
 		d->map[i] = -1;
 	forget_tunnels(d->tunnels);
@@ -331,6 +381,8 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 	}
 	if (!err) /* whoever gave his word there is dead */
 		take_word_back(d);
+	if (!err)
+		err = open_hg48(d, c, e);
 	if (err) {
 		datapath_free(d);
 		return err;
@@ -356,6 +408,10 @@ struct datapath *datapath_free(struct datapath *d)
 		if (d->map[i] >= 0)
 			close(d->map[i]);
 	datapath_drop_tunnels(d->tunnels);
+	if (d->hg48_peers)
+		munmap(d->hg48_peers, (HG48_SLOTS(d->max_hg48) * sizeof(*d->hg48_peers) + 4095) & ~4095UL);
+	if (d->hg48 >= 0)
+		close(d->hg48);
 	if (d->lock >= 0)
 		close(d->lock);
 	free(d);
@@ -377,6 +433,11 @@ struct client *datapath_identities(struct datapath *d)
 struct nav_daemon *datapath_daemon(struct datapath *d)
 {
 	return d->daemon;
+}
+
+struct hg48_entry *datapath_hg48(struct datapath *d)
+{
+	return d->hg48_peers;
 }
 
 const struct nav_meta *datapath_meta(const struct datapath *d)
@@ -407,12 +468,12 @@ void datapath_set_regions(struct datapath *d, enum region_family family, const s
 	__atomic_store_n(&r->until, until, __ATOMIC_RELEASE);
 }
 
-/* ---- tunnels of 6in4 ------------------------------------------------------------------------- */
+/* ---- tunnels -------------------------------------------------------------------------------- */
 
 /* Of the layout that the program has them in. */
 static int make_tunnels(int maps[TUNNEL_MAPS], __u32 n)
 {
-	const __u32 sizes[TUNNEL_MAPS] = { n, n * SIXIN4_PREFIXES, n };
+	const __u32 sizes[TUNNEL_MAPS] = { n, n * SIXIN4_PREFIXES, CARRIER_SIXIN4 + n };
 	struct navalis_bpf *skel = navalis_bpf__open();
 	int err = skel ? 0 : -errno;
 
@@ -420,6 +481,8 @@ static int make_tunnels(int maps[TUNNEL_MAPS], __u32 n)
 		struct bpf_map *m = bpf_object__find_map_by_name(skel->obj, tunnel_maps[i]);
 		LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = bpf_map__map_flags(m));
 
+		if (!sizes[i])
+			continue;
 		maps[i] = bpf_map_create(bpf_map__type(m), tunnel_maps[i], bpf_map__key_size(m),
 					 bpf_map__value_size(m), sizes[i], &opts);
 		err = maps[i] < 0 ? maps[i] : 0;
@@ -428,13 +491,11 @@ static int make_tunnels(int maps[TUNNEL_MAPS], __u32 n)
 	return err;
 }
 
-static int put_tunnel(const int maps[TUNNEL_MAPS], const struct sixin4_tunnel *t, const void *nothing)
+static int put_tunnel(const int maps[TUNNEL_MAPS], const struct sixin4_tunnel *t)
 {
 	const struct sixin4_key key = { t->local, t->remote };
 	int err = bpf_map_update_elem(maps[SIXIN4], &key, t, 0);
 
-	if (!err)
-		err = bpf_map_update_elem(maps[SIXIN4_COUNTS], &t->id, nothing, 0);
 	for (__u32 i = 0; !err && i < t->n_prefixes && i < SIXIN4_PREFIXES; i++) {
 		const struct sixin4_prefix p = { t->prefix[i].len, t->prefix[i].addr };
 
@@ -445,15 +506,15 @@ static int put_tunnel(const int maps[TUNNEL_MAPS], const struct sixin4_tunnel *t
 
 int datapath_make_tunnels(const struct config *c, int ret[TUNNEL_MAPS], struct error *e)
 {
-	const __u32 n = c->mode == NAV_MODE_OFF ? 0 : c->n_sixin4;
-	void *nothing = calloc((size_t)libbpf_num_possible_cpus(), sizeof(struct sixin4_counts));
+	const __u32 n = c->n_sixin4;
 	int err;
 
 	forget_tunnels(ret);
-	err = !nothing ? -ENOMEM : n ? make_tunnels(ret, n) : 0;
+	if (c->mode == NAV_MODE_OFF)
+		return 0;
+	err = make_tunnels(ret, n);
 	for (__u32 i = 0; !err && i < n; i++)
-		err = put_tunnel(ret, &c->sixin4[i], nothing);
-	free(nothing);
+		err = put_tunnel(ret, &c->sixin4[i]);
 	if (err) {
 		datapath_drop_tunnels(ret);
 		error_set(e, err, "the maps of %u tunnels cannot be made: %s", n, strerror(-err));
@@ -461,13 +522,13 @@ int datapath_make_tunnels(const struct config *c, int ret[TUNNEL_MAPS], struct e
 	return err;
 }
 
-int datapath_get_tunnel(const struct datapath *d, __u32 id, struct sixin4_counts *ret)
+int datapath_get_carried(const struct datapath *d, __u32 carrier, struct carried *ret)
 {
 	const int cpus = libbpf_num_possible_cpus();
-	struct sixin4_counts *v = calloc((size_t)cpus, sizeof(*v));
-	int err = v ? bpf_map_lookup_elem(d->tunnels[SIXIN4_COUNTS], &id, v) : -ENOMEM;
+	struct carried *v = calloc((size_t)cpus, sizeof(*v));
+	int err = v ? bpf_map_lookup_elem(d->tunnels[CARRIED], &carrier, v) : -ENOMEM;
 
-	*ret = (struct sixin4_counts){ 0 };
+	*ret = (struct carried){ 0 };
 	for (int i = 0; !err && i < cpus; i++) {
 		ret->in.packets += v[i].in.packets;
 		ret->in.bytes += v[i].in.bytes;

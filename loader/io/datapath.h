@@ -6,6 +6,7 @@
 #include "config.h"
 #include "core/relay.h"
 #include "log.h"
+#include <navalis/hg48.h>
 #include <navalis/sixin4.h>
 
 struct datapath;
@@ -48,6 +49,9 @@ struct client *datapath_identities(struct datapath *d);
 struct nav_daemon *datapath_daemon(struct datapath *d);
 const struct nav_meta *datapath_meta(const struct datapath *d);
 
+/* HG48_SLOTS() of them, in memory shared with XDP; NULL: there is no HG48. */
+struct hg48_entry *datapath_hg48(struct datapath *d);
+
 /*
  * Vouches for these regions for the next two seconds, or for none (NULL). To be called each second,
  * and at once when they are known no more.
@@ -55,8 +59,8 @@ const struct nav_meta *datapath_meta(const struct datapath *d);
 void datapath_set_regions(struct datapath *d, enum region_family family, const struct regions *regions,
 			  __u64 units);
 
-/* What XDP has carried by a tunnel of 6in4 since the last datapath_attach(), by its number. */
-int datapath_get_tunnel(const struct datapath *d, __u32 id, struct sixin4_counts *ret);
+/* What XDP has carried since the last datapath_attach(), by enum carrier. */
+int datapath_get_carried(const struct datapath *d, __u32 carrier, struct carried *ret);
 
 int datapath_set_own(struct datapath *d, const struct nav_own *own);
 int datapath_get_cookies(struct datapath *d, struct cookie_keys *keys);

@@ -27,6 +27,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <navalis/abi.h>
+#include <navalis/hg48.h>
 #include "navalis.skel.h"
 
 #define COUNTERS (NAV_NICS * NAV_COUNTERS)
@@ -153,7 +154,8 @@ static struct json_object *op_load(struct json_object *cmd)
 	bpf_map__set_max_entries(skel->maps.remapped, (__u32)int_of(cmd, "remapped"));
 	bpf_map__set_max_entries(skel->maps.sixin4, (__u32)int_of(cmd, "tunnels"));
 	bpf_map__set_max_entries(skel->maps.sixin4_prefixes, (__u32)int_of(cmd, "tunnels"));
-	bpf_map__set_max_entries(skel->maps.sixin4_counts, (__u32)int_of(cmd, "tunnels"));
+	bpf_map__set_max_entries(skel->maps.carried, CARRIER_SIXIN4 + (__u32)int_of(cmd, "tunnels"));
+	bpf_map__set_max_entries(skel->maps.hg48_peers, HG48_SLOTS(skel->rodata->cfg.hg48.max_peers));
 	bpf_program__set_log_buf(skel->progs.navalis, verifier_log, sizeof(verifier_log));
 	bpf_program__set_log_level(skel->progs.navalis, 4); /* the summary alone */
 	err = navalis_bpf__load(skel);
@@ -184,7 +186,7 @@ static size_t value_size(const struct bpf_map *map)
 {
 	const size_t size = bpf_map__value_size(map);
 
-	if (bpf_map__type(map) != BPF_MAP_TYPE_PERCPU_HASH)
+	if (bpf_map__type(map) != BPF_MAP_TYPE_PERCPU_ARRAY)
 		return size;
 	return (size + 7) / 8 * 8 * (size_t)libbpf_num_possible_cpus();
 }

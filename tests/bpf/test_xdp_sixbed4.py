@@ -96,10 +96,14 @@ def test_6bed4_5_1_from_peer_to_peer(x, payload):
     outer(x.expect(f + b"pad", TX, "BOUNCED"), p, "11.0.9.8", 2000)
 
 
-def test_2012_format(x):
+def old_peer():
     a = v4(PEER)
     low = bytes([PPORT & 0xFF ^ 2, PPORT >> 8, a[0], 0xFF, 0xFE]) + a[1:]
-    who = str(ipaddress.IPv6Address(ipaddress.IPv6Address("2a00:6bed:4:2::").packed[:8] + low))
+    return str(ipaddress.IPv6Address(ipaddress.IPv6Address("2a00:6bed:4:2::").packed[:8] + low))
+
+
+def test_2012_format(x):
+    who = old_peer()
     p = inner(src=who)
     assert x.expect(frame(p, udp=dict(dport=25788)), REDIRECT, "DECAP") == stripped(p)
     f = native(dst=who)
@@ -138,6 +142,16 @@ def test_the_answer_leaves_by_the_next_hop_and_with_its_tags(x):
     assert out[:22] == bytes.fromhex("020000004402 020000000444 88a80064 8100002c 0800")
     want = advertised("fe80::1", peer("8.44.0.2", 4007, 0))
     outer(bytes.fromhex("020000000104 020000000004 0800") + out[22:], want, "8.44.0.2", 4007, hops=0)
+
+
+def test_each_listener_counts_what_it_carries(x):
+    with x.carries(("6bed4", 0, 2, 156, 3, 200 + 40 + 16 + 32), ("6bed4", 1, 0, 0, 1, 100)):
+        x.expect(frame(), REDIRECT, "DECAP")
+        x.expect(native(sized(100)), REDIRECT, "ENCAP", "v6")
+        x.expect(frame(inner(sized(100), dst=peer("11.0.9.8"))), TX, "BOUNCED")
+        x.expect(solicit(), TX, "SOLICITED")
+        x.expect(frame(dst="ff02::1"), DROP, "DST_MULTICAST")
+        x.expect(native(sized(100), dst=old_peer()), REDIRECT, "ENCAP", "v6")
 
 
 IN = {

@@ -99,6 +99,16 @@ def test_rfc4380_5_3_1_echoes_to_native_hosts(x):
         assert x.expect(frame(p, front, trailer=trailer), REDIRECT, "DECAP") == native
 
 
+def test_what_is_carried_is_counted(x):
+    """Without indications; what is sent on to a client with its trailers."""
+    with x.carries(("server", 0, 1 + 2, 56 + 2 * 44, 1 + 2, len(advertisement()) + 2 * 44)):
+        x.expect(frame(echo("2a00:f::7"), AUTH, trailer=b"\x01\x04abcd"), REDIRECT, "DECAP")
+        x.expect(frame(bubble(), trailer=b"\x01\x02ab"), TX, "SERVER_RELAYED")
+        x.expect(frame(bubble(FOREIGN), trailer=b"\x01\x02ab", to=TWO), TX, "SERVER_RELAYED")
+        x.expect(frame(solicitation(), AUTH, to=TWO), TX, "SOLICITED")
+        x.expect(frame(echo(n=81)), DROP, "SERVER_SIZE")
+
+
 NEGATIVE = {
     "to another port": (lambda: frame(bubble(), udp=dict(dport=3545)), PASS, "NOT_OURS"),
     "fragment": (lambda: frame(bubble(), ip=dict(flags="MF")), PASS, "IP4_FRAGMENT"),

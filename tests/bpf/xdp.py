@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The XDP program under BPF_PROG_TEST_RUN: a namespace with two NICs, and the runner in it."""
+import contextlib
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
-from teredo import STAMP_MASK, cookie, table_mark, table_places, v4, v6  # noqa: E402
+from teredo import STAMP_MASK, cookie, hg48_key, hg48_place, table_mark, table_places, v4, v6  # noqa: E402
 
 BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
 SERVICE, PORT = "8.0.2.1", 3545
@@ -20,6 +21,7 @@ SEED = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
 BUCKETS = 62
 SHIFT = 6  # coarse units of 64 ticks
 LIFE, REPROOF = 117, 78
+HG48_WINDOW = 60
 NICS = 8
 METER_SCALE = 1024
 ABORTED, DROP, PASS, TX, REDIRECT = range(5)
@@ -30,6 +32,8 @@ NAMES = [r[0] for r in REASONS]
 
 
 TEREDO, SIXBED4, SIXTO4, SIXRD, SIXIN4, HG48 = range(1, 7)  # enum tunnel
+CARRIERS = {"server": 0, "6to4": 1, "HG48": 2, "6bed4": 3, "6rd": 5, "6in4": 13}  # enum carrier
+TUNNELS = 16  # of 6in4
 W2, W1 = range(2)
 
 
@@ -77,8 +81,11 @@ def sixin4(local, remote, ident, prefixes, any_source=0, **how):
         struct.pack("<B7x", any_source) + link(**how)
 
 
+HG48_PEERS = 100
+
+
 def hg48(prefix, service, port, life=100, min_port=1024, unsolicited=0):
-    return v6(prefix) + endpoint(service, port) + struct.pack("<4I", life, 10, 3, 100) + struct.pack("<II", 0, 0) + \
+    return v6(prefix) + endpoint(service, port) + struct.pack("<4I", life, HG48_WINDOW, 3, HG48_PEERS) + struct.pack("<II", 0, 0) + \
         struct.pack("<HBB", min_port, unsolicited, 0) + link()
 
 
@@ -172,10 +179,9 @@ class Xdp:
         """A fresh program with empty maps, but for these tunnels of 6in4."""
         settings["sixin4_locals"] = sorted({".".join(map(str, t[:4])) for t in sixin4})
         self.loaded = self.ask(op="load", cfg=config(self.nics, **settings).hex(), buckets=BUCKETS, remapped=16,
-                               tunnels=16, attach=self.nics)
+                               tunnels=TUNNELS, attach=self.nics)
         for t in sixin4:
             self.put("sixin4", t[:8], t)
-            self.put("sixin4_counts", t[8:12], bytes(32))
             for i in range(t[12]):
                 at = 16 + 20 * i
                 self.put("sixin4_prefixes", t[at + 16:at + 20] + t[at:at + 16], t[:8])
@@ -194,11 +200,21 @@ class Xdp:
     def get(self, name, key):
         return bytes.fromhex(self.ask(op="get", map=name, key=struct.pack("<I", key).hex())["value"])
 
-    def counted(self, tunnel):
-        """Packets and bytes of a tunnel of 6in4: (in, out)."""
-        v = bytes.fromhex(self.ask(op="get", map="sixin4_counts", key=struct.pack("<I", tunnel).hex())["value"])
-        sums = [sum(words) for words in zip(*struct.iter_unpack("<4Q", v))]
-        return tuple(sums[:2]), tuple(sums[2:])
+    def carried(self):
+        """What came out of each mechanism that there may be, and went into it: packets, bytes, packets, bytes."""
+        rows = (struct.iter_unpack("<4Q", self.get("carried", n)) for n in range(CARRIERS["6in4"] + TUNNELS))
+        return [tuple(map(sum, zip(*cpus))) for cpus in rows]
+
+    @contextlib.contextmanager
+    def carries(self, *wanted):
+        """(mechanism, its number, what comes out of it meanwhile and what goes into it); and nothing else does."""
+        before = self.carried()
+        yield
+        grown = [tuple(b - a for a, b in zip(*rows)) for rows in zip(before, self.carried())]
+        want = [(0, 0, 0, 0)] * len(grown)
+        for carrier, number, *four in wanted:
+            want[CARRIERS[carrier] + number] = tuple(four)
+        assert grown == want
 
     def ticks(self):
         return self.ask(op="clock")["ticks"]
@@ -243,6 +259,18 @@ class Xdp:
     def add_remapped(self, client, addr, port, age=0):
         self.put("remapped", v6(client), v4(addr) + struct.pack(">H", port) + b"\0\0" +
                  struct.pack("<Q", self.stamp(age)))
+
+    def add_hg48(self, addr, port, heard=0, sent=None, place=0):
+        """Puts an endpoint of HG48 into one of its slots, heard of and sent to so many units ago (None: never). Returns where."""
+        n = hg48_place(SEED, addr, port, HG48_PEERS) + place
+        ago = lambda units: 0 if units is None else self.units() + 1 - units  # noqa: E731
+        self.put("hg48_peers", n, struct.pack("<5Q", hg48_key(addr, port), ago(sent), ago(heard), 0, 0))
+        return n
+
+    def hg48_ages(self, n):
+        """Units since the endpoint there was heard of and sent to; None: never."""
+        _, sent, heard, _, _ = struct.unpack("<5Q", self.get("hg48_peers", n))
+        return tuple(self.units() + 1 - then if then else None for then in (heard, sent))
 
     def port(self, slot, dev, *macs):
         """What navalisd tells the program of a NIC (by its slot) or a VLAN interface (by its tags): whose frames are ours."""

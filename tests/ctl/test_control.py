@@ -135,7 +135,7 @@ def test_explain_of_what_is_no_address(what):
 
 def row(kind, **keys):
     return {"kind": kind, "name": "", "tunnels": 1, "xdp": True, "local": [], "missing": [], "prefixes": [], "options": [], "source": None,
-            "remote": None, "mtu": None, "in": None, "out": None, "peers": None, **keys}
+            "remote": None, "mtu": None, "in": {"packets": 0, "bytes": 0}, "out": {"packets": 0, "bytes": 0}, "peers": None, **keys}
 
 
 def test_tunnels(daemon):
@@ -147,7 +147,7 @@ def test_tunnels(daemon):
     asked, code, out, err = order(daemon, "tunnels", answer=answer)
     assert (asked, code, err) == ({"verb": "mechanisms"}, 0, "")
     assert [l.split() for l in out.splitlines()[1:]] == [
-        "- teredo-server 192.0.2.1 192.0.2.2 - - - - - - -; NOT on this host: 192.0.2.2".split(),
+        "- teredo-server 192.0.2.1 192.0.2.2 - - 0 0 0 0 -; NOT on this host: 192.0.2.2".split(),
         ["x" * 15, "6in4", "255.255.255.255", "255.255.255.254", "1480", str((1 << 64) - 1), str((1 << 64) - 2), "0", "1",
          "2001:db8::/48", "3fff::/20"]]
     assert json.loads(order(daemon, "tunnels", "--json", answer=answer)[2]) == {**answer["result"], "schema": 1}

@@ -58,6 +58,20 @@ def fast(relay, reason, nic, n):
     assert count(relay, reason, nic) - before == (n if relay.mode == "native" else 0), reason
 
 
+def _carried(relay, kind):
+    rows = [r for r in relay.json("tunnels")["mechanisms"] if r["kind"] == kind]
+    return [sum(r[way][unit] for r in rows) for way in ("in", "out") for unit in ("packets", "bytes")]
+
+
+@contextlib.contextmanager
+def carries(relay, kind, *wanted):
+    """Packets and bytes that come out of the mechanisms of this kind meanwhile, and those that go into them; by whatever path."""
+    before = _carried(relay, kind)
+    want = [a + b for a, b in zip(before, wanted)]
+    yield
+    wait_for("%s: %s" % (kind, want), lambda: _carried(relay, kind) == want)
+
+
 def native_get(cap, match, seconds=30.0):
     """The first IPv6 packet that arrives at the native host and fits."""
     end = time.monotonic() + seconds

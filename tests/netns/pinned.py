@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../pkts"))
-from teredo import BUCKET_CLIENTS, STAMP_MASK, address, table_mark, table_places, v6  # noqa: E402
+from teredo import BUCKET_CLIENTS, STAMP_MASK, address, hg48_key, hg48_place, table_mark, table_places, v6  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -96,8 +96,11 @@ class Table:
         finally:
             os.close(fd)
 
+    def units(self, ahead=0):
+        return (time.monotonic_ns() + ahead * 10 ** 9 - self.offset) // self.tick >> self.shift
+
     def stamp(self, ahead=0):
-        return ((time.monotonic_ns() + ahead * 10 ** 9 - self.offset) // self.tick >> self.shift) << 1 & STAMP_MASK
+        return self.units(ahead) << 1 & STAMP_MASK
 
     def put(self, slot, a, stamp):
         """As the daemon does it: the word last."""
@@ -130,3 +133,26 @@ class Table:
             word, = struct.unpack_from("<Q", self.memory, slot * 8)
             if word & ~STAMP_MASK == table_mark(self.seed, a):  # else it has moved
                 self.put(slot, a, stamp)
+
+
+class Hg48(Table):
+    """The endpoints of HG48: struct hg48_entry of hg48.h."""
+
+    def __init__(self, instance, max_peers=16384):
+        super().__init__(instance)
+        self.max_peers = max_peers
+        self.peers = self._map(instance, "hg48_peers", (2 * max_peers + 16) * 40)
+
+    def _at(self, endpoint):
+        first = hg48_place(self.seed, *endpoint, self.max_peers)
+        return next(40 * n for n in range(first, first + 16) if struct.unpack_from("<Q", self.peers, 40 * n)[0] == hg48_key(*endpoint))
+
+    def heard(self, endpoint):
+        """Seconds ago."""
+        then, = struct.unpack_from("<Q", self.peers, self._at(endpoint) + 16)
+        return (self.units() + 1 - then) * (self.tick << self.shift) / 1e9
+
+    def age(self, endpoint, seconds):
+        """Nothing has come from it or gone to it for so long."""
+        then = self.units() + 1 - int(seconds * 1e9) // (self.tick << self.shift)
+        struct.pack_into("<QQ", self.peers, self._at(endpoint) + 8, then, then)

@@ -11,7 +11,7 @@ import pytest
 
 from counted import hits
 from lab import ROOT, Lab, Navalis, fresh_native
-from native import counted, data, fast, native_get, native_send
+from native import carries, counted, data, fast, native_get, native_send
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from proto41 import IP, IPv6, Raw, echo, in_header, out_header, outer, sixrd, sixto4, v6  # noqa: E402
@@ -177,13 +177,14 @@ def test_an_address_that_is_not_here_is_said_to_be_missing(yard):
 # ---- what goes through
 
 def test_echoes_of_all_sizes_come_back(relay, peer):
-    """From the peer to a native host, whose kernel answers."""
+    """From the peer to a native host, whose kernel answers; and are counted."""
     native, sizes = fresh_native(), (48, 49, 56, 57, 600, 1279, 1280, peer.mtu - 1, peer.mtu)
     with fast(relay, "DECAP", "v4", len(sizes)), fast(relay, "ENCAP", "v6", len(sizes)):
         for size in sizes:
             request = echo(peer.inside, native, size)
-            peer.send(request)
-            reply = peer.get(129)
+            with carries(relay, {RELAY: "6to4", BR: "6rd", LOCAL: "6in4"}[peer.relay], 1, size, 1, size):
+                peer.send(request)
+                reply = peer.get(129)
             assert in_header(reply)[:2] == (str(ipaddress.IPv6Address(native)), str(ipaddress.IPv6Address(peer.inside)))
             assert len(reply) == size and reply[44:] == request[44:]
 

@@ -10,7 +10,7 @@ import pytest
 
 from counted import hits
 from lab import ROOT, Lab, Navalis, fresh_native, wait_for
-from native import UdpPeer, count, counted, data, fast, native_get, native_send
+from native import UdpPeer, carries, count, counted, data, fast, native_get, native_send
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from proto41 import IPv6, Raw, echo, in_header, v6  # noqa: E402
@@ -75,7 +75,7 @@ def plain(a):
 # ---- addresses
 
 def test_a_solicitation_is_answered_with_the_peers_prefix(yard, relay):
-    with counted(relay, "SOLICITED"):
+    with counted(relay, "SOLICITED"), carries(relay, "6bed4", 0, 0, 1, 40 + 16 + 2 * 32):
         yard.one.send(solicitation())
     own = (address(NET, yard.one.own, 0), 114, 0xC0, FOREVER)
     assert advertised(yard.one.get()) == ("ff02::1", [own, ("2a03:6bed::", 32, 0, FOREVER)])
@@ -138,8 +138,9 @@ def test_echoes_of_all_sizes_come_back(relay, peer):
     with fast(relay, "DECAP", "v4", 5), fast(relay, "ENCAP", "v6", 5):
         for size in (48, 49, 600, 1279, 1280):
             request = echo(peer.inside, native, size)
-            peer.send(request)
-            reply = peer.get()
+            with carries(relay, "6bed4", 1, size, 1, size):
+                peer.send(request)
+                reply = peer.get()
             assert in_header(reply)[:2] == (plain(native), plain(peer.inside)) and reply[40] == 129
             assert len(reply) == size and reply[44:] == request[44:]
 
@@ -159,7 +160,8 @@ def test_both_ways_packets_arrive_unchanged_but_for_a_hop(yard, peer):
 
 def test_between_two_peers_a_packet_bounces(yard, relay):
     for packet, by_xdp in ((echo(yard.one.inside, yard.two.inside), 1), (data(yard.one.inside, yard.two.inside), 0)):
-        with counted(relay, "BOUNCED"), fast(relay, "BOUNCED", "v4", by_xdp):
+        size = len(packet)
+        with counted(relay, "BOUNCED"), fast(relay, "BOUNCED", "v4", by_xdp), carries(relay, "6bed4", 1, size, 1, size):
             yard.one.send(packet)
         assert yard.two.get() == packet[:7] + bytes([packet[7] - 1]) + packet[8:]
 

@@ -66,17 +66,18 @@ def test_every_mechanism_has_its_line(yard, relay):
     assert [r["prefixes"] for r in got.values()] == [
         [], ["2a02:64:0:1::/64"], ["2002::/16"], [DOMAIN], ["2a02:5::/48", "2a02:7::/64"], ["2a02:8::/48"], ["fd4a:6b8c:2d10:1::/80"]]
     assert [r["mtu"] for r in got.values()] == [None, 1280, 1280, 1400, 1480, 1280, 1280]
-    assert [r["xdp"] for r in got.values()] == [fast] * 6 + [False] and not any(r["missing"] for r in got.values())
+    assert [r["xdp"] for r in got.values()] == [fast] * 7 and not any(r["missing"] for r in got.values())
     assert got["6in4", "branch"]["remote"] == END and got["hg48", ""]["peers"] == {"confirmed": 0, "unconfirmed": 0, "max": 16384}
     lines = relay.ctl("status", "--no-rates").stdout.splitlines()
     at = next(i for i, l in enumerate(lines) if l.startswith("service ")) + 1
-    assert lines[at:at + 6] == [
+    assert all("; 0 packets in, 0 out" in l for l in lines[at:at + 6])
+    assert [l.replace("; 0 packets in, 0 out", "") for l in lines[at:at + 6]] == [
         "server    8.0.2.4 8.0.2.5, " + by,
         "6bed4     new: 2a02:64:0:1::/64 at 8.0.2.6:25790, " + by,
         "6to4      2002::/16 at 8.0.2.1, " + by,
         "6rd       home: %s at 8.0.2.2, %s" % (DOMAIN, by),
-        "6in4      2 configured, at 8.0.2.3, %s; 0 packets in, 0 out" % by,
-        "hg48      fd4a:6b8c:2d10:1::/80 at 8.0.2.7:3546, by the daemon alone; 0 endpoints confirmed, 0 not, at most 16384"]
+        "6in4      2 configured, at 8.0.2.3, " + by,
+        "hg48      fd4a:6b8c:2d10:1::/80 at 8.0.2.7:3546, %s; 0 endpoints confirmed, 0 not, at most 16384" % by]
     table = relay.ctl("tunnels").stdout.splitlines()
     assert len(table) == 8 and re.fullmatch(
         r"branch +6in4 +8.0.2.3 +8.0.13.1 +1480 +0 +0 +0 +0  2a02:5::/48 2a02:7::/64", table[5])
@@ -106,6 +107,12 @@ def test_a_tunnel_of_6in4_counts_what_it_carries(yard, relay):
     n = exchange(yard)
     carries(relay, [n, n])
     assert carried(rows(relay)["6in4", "empty"]) == [(0, 0), (0, 0)]
+    stats = relay.json("stats")["counters"]
+    assert [stats["6in4.branch_%s_%s" % (way, unit)] for way in ("in", "out") for unit in ("packets", "bytes")] == 2 * list(n)
+    assert stats["6in4.empty_in_packets"] == stats["hg48_out_bytes"] == stats["teredo-server_in_packets"] == 0
+    assert "6in4.branch_in_bytes %d\n" % n[1] in relay.ctl("stats").stdout
+    quiet = relay.json("stats", "--interval", "0.1")
+    assert quiet["counters"]["6in4.branch_in_packets"] == 0 == quiet["rates"]["6in4.branch_in_packets"]
     assert carried(rows(relay, "status")["6in4", ""]) == [n, n] and rows(relay, "status")["6in4", ""]["tunnels"] == 2
     assert "; 2 packets in, 2 out" in relay.ctl("status", "--no-rates").stdout
     if relay.mode == "native":  # the first of each waits for its next hop

@@ -69,14 +69,16 @@ STAMP_BITS, BUCKET_CLIENTS = 23, 8
 STAMP_MASK = (1 << STAMP_BITS) - 1
 
 
-def table_hash(seed, client):
-    a = v6(client)
-    ident, = struct.unpack("<Q", a[8:])
-    server, = struct.unpack("<I", a[4:8])
+def _hash(seed, ident, server):
     h = ((ident ^ seed[0]) * seed[1] + server * seed[2]) & M64
     h ^= h >> 32
     h = h * seed[1] & M64
     return h ^ h >> 32
+
+
+def table_hash(seed, client):
+    a = v6(client)
+    return _hash(seed, *struct.unpack("<Q", a[8:]), *struct.unpack("<I", a[4:8]))
 
 
 def table_places(seed, client, buckets):
@@ -89,3 +91,12 @@ def table_places(seed, client, buckets):
 def table_mark(seed, client):
     """What its words have above the stamp."""
     return (table_hash(seed, client) * seed[2] & M64 >> 1 & ~STAMP_MASK) | 1 << STAMP_BITS
+
+
+def hg48_key(addr, port):
+    return struct.unpack("<Q", v4(addr) + struct.pack(">H", port) + b"\x01\0")[0]
+
+
+def hg48_place(seed, addr, port, max_peers):
+    """The first slot of an endpoint of HG48."""
+    return (_hash(seed, hg48_key(addr, port), 0) >> 32) * 2 * max_peers >> 32

@@ -614,6 +614,7 @@ static void ways_that_may_be_opened_are_those_that_lead_on(void **st)
 	cfg.sixbed4[1] = cfg.sixbed4[0];
 	cfg.sixbed4[1].prefix = load64(&more[2].addr);
 	tunnel[0].prefix[0] = pfx("2a00:4:1::", 48);
+	use_tunnels();
 	tunnels_add_prefix(&cfg.tunnels, TUNNEL_TEREDO, 0, &more[0]);
 	tunnels_add_prefix(&cfg.tunnels, TUNNEL_SIXBED4, 0, &more[1]);
 	tunnels_add_prefix(&cfg.tunnels, TUNNEL_SIXBED4, 1, &more[2]);

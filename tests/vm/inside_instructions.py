@@ -15,6 +15,7 @@ sys.path[:0] = [os.path.join(HERE, "../bpf"), os.path.join(HERE, "../pkts")]
 from teredo import ICMPv6EchoRequest, IP, Raw, TCP, UDP, address, v4  # noqa: E402
 import test_decap as into  # noqa: E402
 import test_encap as out  # noqa: E402
+import test_xdp_hg48 as hg48  # noqa: E402
 import test_xdp_proto41 as proto41  # noqa: E402
 import test_xdp_sixbed4 as sixbed4  # noqa: E402
 import test_xdp_teredo_server as server  # noqa: E402
@@ -121,6 +122,9 @@ def tunnel_paths():
     p["6bed4, solicitation"] = "v4", sixbed4.solicit(), TX, "SOLICITED", None
     p["Teredo server, solicitation"] = "v4", server.frame(server.solicitation(), server.AUTH), TX, "SOLICITED", None
     p["Teredo server, bubble"] = "v4", server.frame(server.bubble()), TX, "SERVER_RELAYED", None
+    p["HG48, decap"] = "v4", hg48.frame(hg48.inner(sized(64))), REDIRECT, "DECAP", None
+    p["HG48, encap"] = "v6", hg48.native(sized(64)), REDIRECT, "ENCAP", None
+    p["HG48, to an endpoint that has not answered"] = "v6", hg48.native(sized(64), dst=hg48.bob("8.0.9.8")), PASS, "UNCONFIRMED_OUT", None
     p["decap, all on"] = "v4", decap(sized(64)), REDIRECT, "DECAP", None
     p["encap, all on"] = "v6", out.frame(sized(64)), REDIRECT, "ENCAP", None
     p["not ours, TCP/IPv4, all on"] = "v4", bytes(into.ETH / IP(src="8.0.9.9", dst=SERVICE) / TCP()), PASS, "NOT_OURS", None
@@ -130,9 +134,9 @@ def tunnel_paths():
 
 def everything():
     """Every mechanism at a time."""
-    return {**sixbed4.CONFIG, **proto41.CONFIG, "own4": (*proto41.OWN, sixbed4.LOCAL, server.ONE, server.TWO),
-            "server": server.CONFIG["server"], "refused": list(ranges()),
-            "prefixes": proto41.CONFIG["prefixes"] + sixbed4.CONFIG["prefixes"][:1]}
+    return {**sixbed4.CONFIG, **proto41.CONFIG, "own4": (*proto41.OWN, sixbed4.LOCAL, server.ONE, server.TWO, hg48.LOCAL),
+            "server": server.CONFIG["server"], "hg48": hg48.CONFIG["hg48"], "refused": list(ranges()),
+            "prefixes": proto41.CONFIG["prefixes"] + sixbed4.CONFIG["prefixes"][:1] + hg48.CONFIG["prefixes"][:1]}
 
 
 def times(x, nic, frame, action, reason, before):
@@ -165,6 +169,7 @@ def instructions(x):
     x.load(**everything())
     vouch(x)
     x.add(CLIENT)
+    x.add_hg48(hg48.BOB, hg48.BPORT, heard=-1000, sent=-1000)
     found.update({name: times(x, *how) for name, how in tunnel_paths().items()})
     return found
 
