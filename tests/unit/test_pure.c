@@ -16,6 +16,7 @@ static void rfc4380_4_addresses_decode_and_encode(void **st)
 		{ "2001:0:cb00:7178:0:efff:3fff:fdfe", "203.0.113.120", "192.0.2.1", 0, 4096 },
 		{ "2001:0:c633:6476:0:dfff:3fff:fdf5", "198.51.100.118", "192.0.2.10", 0, 8192 },
 		{ "2001:0:cb00:7178:0:f000:39cc:9b89", "203.0.113.120", "198.51.100.118", 0, 4095 },
+		{ "2001:0:cb00:7178:0:efff:39cc:9b89", "203.0.113.120", "198.51.100.118", 0, 4096 },
 		{ "2001:0:8ac3:9ddd:0:7ffa:ad80:3464", "138.195.157.221", "82.127.203.155", 0, 32773 },
 		{ "2001:0:4136:e378:8000:63bf:3fff:fdd2", "65.54.227.120", "192.0.2.45", 0x8000, 40000 },
 		{ "2001:0:4136:e378:24c7:63bf:f601:203", "65.54.227.120", "9.254.253.252", 0x24c7, 40000 },
@@ -35,6 +36,50 @@ static void rfc4380_4_addresses_decode_and_encode(void **st)
 		assert_memory_equal(&a, &c, 16);
 	}
 	assert_false(teredo_is(&(struct in6_addr){ .s6_addr = { 0x20, 0x01, 0x0d, 0xb8 } }));
+}
+
+/* V9, and what RFC 6890 adds, under the list that is built in; V8, by which it is made, is none of them. */
+static void rfc4380_5_2_4_what_is_never_sent_to(void **st)
+{
+	static const struct {
+		const char *address;
+		enum reason want;
+	} v[] = {
+		{ "2001:0:4136:e378:24c7:63bf:f601:203", R_NONE },
+		{ "2001:0:4136:e378:0:63bf:ffff:ffff", R_CLIENT_REFUSED }, /* 0.0.0.0 */
+		{ "2001:0:4136:e378:0:63bf:f5ff:fffe", R_CLIENT_REFUSED }, /* 10.0.0.1 */
+		{ "2001:0:4136:e378:0:63bf:80ff:fffe", R_CLIENT_REFUSED }, /* 127.0.0.1 */
+		{ "2001:0:4136:e378:0:63bf:5601:fefe", R_CLIENT_REFUSED }, /* 169.254.1.1 */
+		{ "2001:0:4136:e378:0:63bf:53ef:fffe", R_CLIENT_REFUSED }, /* 172.16.0.1 */
+		{ "2001:0:4136:e378:0:63bf:3f57:fefe", R_CLIENT_REFUSED }, /* 192.168.1.1 */
+		{ "2001:0:4136:e378:0:63bf:3fa7:9cfe", R_CLIENT_REFUSED }, /* 192.88.99.1 */
+		{ "2001:0:4136:e378:0:63bf:1fff:ff02", R_CLIENT_REFUSED }, /* 224.0.0.253 */
+		{ "2001:0:4136:e378:0:63bf:0:0", R_CLIENT_REFUSED },       /* 255.255.255.255 */
+		{ "2001:0:4136:e378:0:63bf:fff:fffe", R_CLIENT_REFUSED },  /* 240.0.0.1 */
+		{ "2001:0:4136:e378:0:63bf:9bbf:fffe", R_CLIENT_REFUSED }, /* 100.64.0.1 */
+		{ "2001:0:4136:e378:0:63bf:39ed:fffe", R_CLIENT_REFUSED }, /* 198.18.0.1 */
+		{ "2001:0:4136:e378:0:ffff:f601:203", R_CLIENT_PORT },     /* port 0 */
+		{ "2001:0:a00:1:0:63bf:f601:203", R_SERVER_REFUSED },      /* server 10.0.0.1 */
+	};
+	static const struct {
+		__u32 net, len;
+	} blocks[] = {
+#define REFUSED4(a, b, c, d, len, what) { (__u32)(a) << 24 | (b) << 16 | (c) << 8 | (d), len },
+#include "navalis/refused4.def"
+#undef REFUSED4
+	};
+	static struct nav_config cfg;
+	static struct nav_own own;
+	struct in6_addr a;
+
+	(void)st;
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+		cfg.refused.range[cfg.refused.n++] =
+			(struct addr4_range){ blocks[i].net, blocks[i].net | ~0U >> blocks[i].len };
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		a = in6(v[i].address);
+		expect_reason(policy_client(&cfg, &own, &a), v[i].want);
+	}
 }
 
 /* V26, without its IPv4 and UDP headers; V28 to V34 behind it. */
@@ -78,6 +123,7 @@ static void rfc6081_4_1_trailers(void **st)
 		enum reason want;
 	} v[] = {
 		{ "0104a1b2c3d4", R_NONE }, { "03080000c0a8010a0c02", R_NONE }, { "040400000000", R_NONE },
+		{ "040401000000", R_NONE }, /* V30b */
 		{ "0502d431", R_NONE }, { "41020000", R_BUBBLE_TRAILER }, { "81020000", R_NONE },
 		{ "010900", R_NONE }, { "0104a1b2c3d47f00", R_BUBBLE_TRAILER }, { "7f", R_NONE }, { "", R_NONE },
 	};
@@ -322,6 +368,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc4380_4_addresses_decode_and_encode),
+		cmocka_unit_test(rfc4380_5_2_4_what_is_never_sent_to),
 		cmocka_unit_test(rfc4380_5_1_1_payloads),
 		cmocka_unit_test(rfc6081_4_1_trailers),
 		cmocka_unit_test(rfc4380_5_2_6_bubble_is_v24),
