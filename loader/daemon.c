@@ -110,7 +110,7 @@ static void drain_errors(struct daemon *d, struct relay_time now)
 	struct relay_out out;
 
 	for (int i = 0; i < UDP_BATCH && udp_error(d->udp, &err); i++) {
-		if (err.type != 3) /* destination unreachable; its code 4 cannot be, DF is 0 */
+		if (err.type != 3 || err.code == 4) /* a destination is unreachable, a packet not too long */
 			continue;
 		relay_icmp4(d->relay, err.to, err.quote, err.len, now, &out);
 		perform(d, &out);

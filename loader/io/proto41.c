@@ -45,8 +45,10 @@ int proto41_new(struct proto41 **ret, struct error *e)
 		free(p);
 		return err;
 	}
-	if (set(p->fd, IPPROTO_IP, IP_HDRINCL, 1) || set(p->fd, IPPROTO_IP, IP_RECVERR, 1) ||
-	    set(p->fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) {
+	/* the kernel is not to shorten a path for ten minutes because anybody says so: as in udp.c */
+	if (set(p->fd, IPPROTO_IP, IP_HDRINCL, 1) ||
+	    set(p->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT) ||
+	    set(p->fd, IPPROTO_IP, IP_RECVERR, 1) || set(p->fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) {
 		err = error_set(e, -errno, "options of the socket of protocol 41: %s", strerror(errno));
 		proto41_free(p);
 		return err;

@@ -61,8 +61,11 @@ int udp_new(struct endpoint4 service, struct udp **ret, struct error *warning, s
 		free(u);
 		return err;
 	}
-	/* DF off, RFC 4380 5.1.2; errors are read with what they quote; ECN needs the TOS */
-	if (set(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) ||
+	/*
+	 * DF off, RFC 4380 5.1.2, and nobody's word on a path is taken: anybody may forge it, and the kernel
+	 * would keep it for ten minutes. Errors are read with what they quote; ECN needs the TOS.
+	 */
+	if (set(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT) ||
 	    set(u->fd, IPPROTO_IP, IP_RECVERR, 1) || set(u->fd, IPPROTO_IP, IP_RECVTOS, 1) ||
 	    set(u->fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) {
 		err = error_set(e, -errno, "options of the UDP socket: %s", strerror(errno));
