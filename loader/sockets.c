@@ -71,7 +71,7 @@ static void drain_errors(struct daemon *d, struct relay_time now)
 	for (int i = 0; i < PROTO41_BATCH && proto41_error(d->proto41, &err); i++) {
 		if (err.type != 3) /* destination unreachable */
 			continue;
-		transit_icmp4(d->transit, err.quote, err.len, err.mtu, now, &out);
+		transit_icmp4(d->transit, err.quote, err.len, err.code, err.mtu, now, &out);
 		perform(d, &out);
 		daemon_count(d, out.reason, err.len);
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Which mechanism a packet belongs to, and what all of them ask alike; protocol 41 to its end. */
 #include <stdlib.h>
+#include <linux/icmp.h>
 
 #include "core/transit-impl.h"
 
@@ -393,8 +394,8 @@ void transit_from_proto41(struct transit *t, void *pkt, size_t len, struct relay
 
 /* ---- ICMPv4 (RFC 4213 3.4) --------------------------------------------------------------------- */
 
-void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, struct relay_time now,
-		   struct transit_out *out)
+void transit_icmp4(struct transit *t, const void *quote, size_t len, __u8 code, __u32 mtu,
+		   struct relay_time now, struct transit_out *out)
 {
 	struct {
 		struct iphdr ip;
@@ -414,7 +415,7 @@ void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, 
 	if (sent.ip.ihl != 5 || sent.ip6.version != 6 || ask_out(t, &w, &p, out) != R_NONE ||
 	    out->port != PORT_PROTO41 || out->to.dst.addr != sent.ip.daddr || out->to.src.addr != sent.ip.saddr)
 		return;
-	if (!mtu)
+	if (code != ICMP_FRAG_NEEDED)
 		transit_error(t, out, R_ICMP4_MATCHED, ICMP6_DST_UNREACH, 0, &p, now);
 	else if (out->link->df)
 		transit_error(t, out, R_ICMP4_MATCHED, ICMP6_PACKET_TOO_BIG,

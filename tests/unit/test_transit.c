@@ -469,10 +469,10 @@ static void rfc4213_3_8_neighbour_unreachability_is_answered(void **st)
 
 /* ---- ICMPv4 */
 
-static enum reason icmp4(struct fixture *f, const char *src, const char *dst, __u32 mtu, size_t len)
+static enum reason icmp4(struct fixture *f, const char *src, const char *dst, __u8 code, __u32 mtu, size_t len)
 {
 	outer(f, src, dst, 0);
-	transit_icmp4(f->transit, f->pkt, len, mtu, f->now, &f->out);
+	transit_icmp4(f->transit, f->pkt, len, code, mtu, f->now, &f->out);
 	return f->out.reason;
 }
 
@@ -481,21 +481,26 @@ static void rfc4213_3_4_senders_hear_of_icmpv4_errors(void **st)
 	struct fixture *f = *st;
 
 	inner(f, NATIVE, SITE, 17, 100);
-	expect_reason(icmp4(f, OURS, SITE4, 0, 160), R_ICMP4_MATCHED);
+	expect_reason(icmp4(f, OURS, SITE4, 1, 0, 160), R_ICMP4_MATCHED);
 	expect_error(f, 1, 3, 0);
-	expect_reason(icmp4(f, OURS, SITE4, 0, 60), R_ICMP4_MATCHED);
-	expect_reason(icmp4(f, OURS, SITE4, 0, 59), R_ICMP4_IGNORED);
-	expect_reason(icmp4(f, OURS, "8.0.9.2", 0, 160), R_ICMP4_IGNORED);
-	expect_reason(icmp4(f, BR, SITE4, 0, 160), R_ICMP4_IGNORED);
+	expect_reason(icmp4(f, OURS, SITE4, 1, 0, 60), R_ICMP4_MATCHED);
+	expect_reason(icmp4(f, OURS, SITE4, 1, 0, 59), R_ICMP4_IGNORED);
+	expect_reason(icmp4(f, OURS, "8.0.9.2", 1, 0, 160), R_ICMP4_IGNORED);
+	expect_reason(icmp4(f, BR, SITE4, 1, 0, 160), R_ICMP4_IGNORED);
 	f->now.ms += 1000;
-	expect_reason(icmp4(f, OURS, SITE4, 1400, 160), R_ICMP4_IGNORED); /* DF was not set */
+	expect_reason(icmp4(f, OURS, SITE4, 4, 1400, 160), R_ICMP4_IGNORED); /* DF was not set */
 	inner(f, NATIVE, CE, 17, 100);
-	expect_reason(icmp4(f, BR, CE4, 1400, 160), R_ICMP4_MATCHED);
+	expect_reason(icmp4(f, BR, CE4, 4, 1400, 160), R_ICMP4_MATCHED);
 	expect_error(f, 2, 0, 1380);
-	expect_reason(icmp4(f, BR, CE4, 600, 160), R_ICMP4_MATCHED);
+	expect_reason(icmp4(f, BR, CE4, 4, 600, 160), R_ICMP4_MATCHED);
 	expect_error(f, 2, 0, 1280);
+	f->now.ms += 1000;
+	expect_reason(icmp4(f, BR, CE4, 4, 0, 160), R_ICMP4_MATCHED); /* of a router that does not know of RFC 1191 */
+	expect_error(f, 2, 0, 1280);
+	inner(f, NATIVE, SITE, 17, 100);
+	expect_reason(icmp4(f, OURS, SITE4, 4, 0, 160), R_ICMP4_IGNORED);
 	inner(f, NATIVE, "2a04::1", 17, 100);
-	expect_reason(icmp4(f, BR, CE4, 0, 160), R_ICMP4_IGNORED);
+	expect_reason(icmp4(f, BR, CE4, 1, 0, 160), R_ICMP4_IGNORED);
 }
 
 /* ---- UDP: a port that nothing is configured for, and the endpoints of HG48 */
