@@ -2,6 +2,7 @@
 """6to4, 6rd and 6in4 through the relay: peers made by hand on one side, the native kernel on the other."""
 import ipaddress
 import os
+import re
 import select
 import socket
 import struct
@@ -167,10 +168,10 @@ def test_routes_follow_the_configuration_and_go_with_the_instance(yard):
 
 
 def test_an_address_that_is_not_here_is_said_to_be_missing(yard):
-    extra = "[6to4]\nlocal = 8.0.2.1\n[6rd]\nprefix = 2a01:db8::/32\nborder_relay = 8.0.2.77\n"
+    extra = "[6to4]\nlocal = 8.0.2.1\nanycast = yes\n[6rd]\nprefix = 2a01:db8::/32\nborder_relay = 8.0.2.77\n"
     with Navalis(yard, "off", extra=extra, instance="nvr%d" % os.getpid()):
         log = yard.log("navalisd")
-        assert "[6rd]: 8.0.2.77 is not on this host" in log and "[6to4]" not in log
+        assert re.findall(r"\[(\S+)\]: (\S+) is not on this host", log) == [("6to4", "192.88.99.1"), ("6rd", "8.0.2.77")]
 
 
 # ---- what goes through
