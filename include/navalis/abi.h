@@ -17,7 +17,7 @@
 #include "teredo.h"
 #include "tunnels.h"
 
-#define NAV_ABI 6
+#define NAV_ABI 7
 #define NAV_MAGIC 0x6e617661 /* «nava» */
 
 /* Where an instance is, by its name. The folder of pins is 0700. */
