@@ -37,7 +37,7 @@ DAEMON := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard loader/*.c loader/io/*.c))) 
 CTL    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard ctl/*.c)) loader/io/dispatcher.c loader/log.c)
 TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c tests/netns/*.c) $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))))
 
-.PHONY: all programs texts tests load-tests check check-unit check-bpf check-netns check-ctl bench demo setup setup-build instructions \
+.PHONY: all programs texts tests load-tests check lint check-unit check-bpf check-netns check-ctl bench demo setup setup-build instructions \
 	install uninstall clean format always
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -56,10 +56,13 @@ setup-build:
 	$(Q)scripts/setup build
 
 check: setup
-	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)$(MAKE) --no-print-directory all tests lint
 	$(Q)B=$(B) $(PYTHON) -m pytest tests
 check-unit check-bpf check-netns check-ctl: check-%: all tests
 	$(Q)B=$(B) $(PYTHON) -m pytest tests/$*
+
+lint: programs
+	$(Q)scripts/lint $(filter-out -MMD -MP,$(CPPFLAGS))
 
 # Stores what each path of the program takes, for the test that compares: together with the code that changes it.
 instructions: all tests

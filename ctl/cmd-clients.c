@@ -195,7 +195,7 @@ static void walk_remapped(struct listing *l)
 static bool read_slot(const struct client *slot, struct in6_addr *addr, __u32 *stamp)
 {
 	__u64 id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
-	__be32 server = __atomic_load_n(&slot->server, __ATOMIC_RELAXED);
+	__be32 server = WIRE32(__atomic_load_n((NAV_FORCE const __u32 *)&slot->server, __ATOMIC_RELAXED));
 
 	*stamp = __atomic_load_n(&slot->stamp, __ATOMIC_RELAXED);
 	*addr = teredo_addr_of(id, server);

@@ -48,7 +48,7 @@ static void flags_line(struct lines *l, unsigned flags)
 		return;
 	}
 	snprintf(text, sizeof(text), "%04x%s%s%s, random bits %03x", flags,
-		 flags & TEREDO_FLAG_CONE ? ", cone (ignored: RFC 5991)" : "",
+		 flags & TEREDO_FLAG_CONE ? ", cone (ignored unless in cone_prefixes)" : "",
 		 flags & 0x4000 ? ", reserved bit set" : "",
 		 flags & 0x0300 ? ", U or G bit set" : "",
 		 (flags & 0x3c00) >> 2 | (flags & 0xff));
@@ -112,10 +112,7 @@ static void sixbed4_lines(struct lines *l, __u8 format, const struct in6_addr *a
 
 static void site_line(struct lines *l, const struct prefix6 *site)
 {
-	struct text t = text_in6(&site->addr);
-
-	snprintf(t.s + strlen(t.s), 8, "/%u", site->len);
-	line(l, "site", t.s);
+	line(l, "site", text_prefix(site).s);
 }
 
 static void sixto4_lines(struct lines *l, const struct in6_addr *a)

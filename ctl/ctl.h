@@ -8,6 +8,7 @@
 
 #include "navalis/abi.h"
 #include "navalis/input.h"
+#include "navalis/text.h"
 
 #define JSON_SCHEMA 1
 
@@ -101,12 +102,6 @@ __u64 mechanism_count(struct json_object *row, const char *way, const char *unit
 
 /* ---- texts ------------------------------------------------------------------------------------ */
 
-struct text {
-	char s[64];
-};
-struct text text_in6(const struct in6_addr *a);
-struct text text_in4(__be32 a);
-struct text text_endpoint(struct endpoint4 e);
 struct text text_age(__u64 ms);      /* 1.2s, 3m05s, 2h10m, 4d03h */
 struct text text_rate(double per_s); /* 950, 1.2k, 3.4M */
 

@@ -22,30 +22,6 @@ const char *mode_name(__u32 mode)
 	return mode < 4 ? names[mode] : "?";
 }
 
-struct text text_in6(const struct in6_addr *a)
-{
-	struct text t;
-
-	inet_ntop(AF_INET6, a, t.s, sizeof(t.s));
-	return t;
-}
-
-struct text text_in4(__be32 a)
-{
-	struct text t;
-
-	inet_ntop(AF_INET, &a, t.s, sizeof(t.s));
-	return t;
-}
-
-struct text text_endpoint(struct endpoint4 e)
-{
-	struct text t = text_in4(e.addr);
-
-	snprintf(t.s + strlen(t.s), 8, ":%u", HOST16(e.port));
-	return t;
-}
-
 struct text text_age(__u64 ms)
 {
 	unsigned long long s = ms / 1000;

@@ -5,8 +5,6 @@
 #include "config-impl.h"
 #include "navalis/conflict.h"
 
-#define N(array) (sizeof(array) / sizeof((array)[0]))
-
 static int by_first(const void *a, const void *b)
 {
 	const struct addr4_range *x = a, *y = b;

@@ -17,13 +17,7 @@ enum choice { CHOICE_NO, CHOICE_YES, CHOICE_TRY };
 enum config_section {
 #define SECTION(section, ...) CONFIG_##section,
 #define SECTIONS(section, ...) CONFIG_##section,
-#define KEY(...)
-#define LIST(...)
 #include "config.def"
-#undef SECTION
-#undef SECTIONS
-#undef KEY
-#undef LIST
 	CONFIG_SECTIONS,
 };
 

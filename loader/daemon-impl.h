@@ -26,7 +26,7 @@ struct tunnels_made {
 /* A UDP socket of a mechanism beside the relay. */
 struct port_socket {
 	struct daemon *daemon;
-	struct udp *udp; /* NULL: the mechanism is off */
+	struct socket4 *udp; /* NULL: the mechanism is off */
 };
 
 struct daemon {
@@ -44,8 +44,8 @@ struct daemon {
 	struct nav_daemon *page; /* what navalisctl sees */
 	const struct nav_meta *meta;
 	struct netlink *netlink;
-	struct udp *udp;         /* the relay's; NULL: there is none */
-	struct proto41 *proto41; /* NULL: no mechanism needs it */
+	struct socket4 *udp; /* the relay's; NULL: there is none */
+	struct proto41 proto41;
 	struct port_socket port[PORT_MAX];
 	struct control *control;
 	int tun;
@@ -64,7 +64,7 @@ struct daemon {
 	struct error nic_error; /* why a NIC is without the program, as it was last said */
 	__u64 restore_ms;       /* not to be tried again before; 0: at once */
 	__u32 restore_pause;    /* the last one; grows as long as it fails */
-	__u8 packet[UDP_BATCH][UDP_PAYLOAD] __attribute__((aligned(8))); /* from the TUN, whose MTU is 1280 */
+	__u8 packet[SOCKET4_BATCH][SOCKET4_PACKET] __attribute__((aligned(8))); /* from the TUN, whose MTU is 1280 */
 };
 
 static inline __u64 now_ns(void)

@@ -72,14 +72,14 @@ static int on_tun(sd_event_source *s, int fd, uint32_t revents, void *data)
 {
 	struct daemon *d = data;
 	struct relay_time now = now_of(d);
-	struct sending batch[UDP_BATCH];
-	size_t came[UDP_BATCH];
+	struct sending batch[SOCKET4_BATCH];
+	size_t came[SOCKET4_BATCH];
 	struct relay_out out;
 	int sent = 0;
 	ssize_t n;
 
 	(void)s, (void)revents;
-	for (int i = 0; i < UDP_BATCH; i++) {
+	for (int i = 0; i < SOCKET4_BATCH; i++) {
 		n = read(fd, d->packet[i], sizeof(d->packet[i]));
 		if (n <= 0)
 			break;
@@ -106,10 +106,10 @@ static int on_tun(sd_event_source *s, int fd, uint32_t revents, void *data)
 
 static void drain_errors(struct daemon *d, struct relay_time now)
 {
-	struct udp_error err;
+	struct socket4_error err;
 	struct relay_out out;
 
-	for (int i = 0; i < UDP_BATCH && udp_error(d->udp, &err); i++) {
+	for (int i = 0; i < SOCKET4_BATCH && socket4_error(d->udp, &err); i++) {
 		if (err.type != 3 || err.code == 4) /* a destination is unreachable, a packet not too long */
 			continue;
 		relay_icmp4(d->relay, err.to, err.quote, err.len, now, &out);
@@ -123,8 +123,8 @@ static int on_udp(sd_event_source *s, int fd, uint32_t revents, void *data)
 {
 	struct daemon *d = data;
 	struct relay_time now = now_of(d);
-	struct sending batch[UDP_BATCH];
-	size_t came[UDP_BATCH];
+	struct sending batch[SOCKET4_BATCH];
+	size_t came[SOCKET4_BATCH];
 	struct datagram *gram;
 	struct relay_out out;
 	int n, sent = 0;
@@ -133,7 +133,7 @@ static int on_udp(sd_event_source *s, int fd, uint32_t revents, void *data)
 	(void)s, (void)fd;
 	if (revents & EPOLLERR)
 		drain_errors(d, now);
-	n = udp_receive(d->udp, &gram);
+	n = socket4_receive(d->udp, &gram);
 	for (int i = 0; i < n; i++) {
 		d->page->rx_udp.packets++;
 		d->page->rx_udp.bytes += gram[i].len;
@@ -149,7 +149,7 @@ static int on_udp(sd_event_source *s, int fd, uint32_t revents, void *data)
 	ring_write(d->ring, d->tun, batch, sent);
 	for (int i = 0; i < sent; i++)
 		daemon_count(d, batch[i].err ? R_SEND_ERROR : R_DECAP, came[i]);
-	lost = udp_overflows(d->udp);
+	lost = socket4_overflows(d->udp);
 	d->page->count[R_SOCKET_OVERFLOW].packets += lost;
 	return 0;
 }
@@ -376,7 +376,7 @@ static int add_sources(struct daemon *d, struct error *e)
 	if (err >= 0)
 		err = sd_event_add_io(d->event, NULL, d->tun, EPOLLIN, on_tun, d);
 	if (err >= 0 && d->udp)
-		err = sd_event_add_io(d->event, NULL, udp_fd(d->udp), EPOLLIN, on_udp, d);
+		err = sd_event_add_io(d->event, NULL, socket4_fd(d->udp), EPOLLIN, on_udp, d);
 	if (err >= 0)
 		err = sockets_listen(d);
 	if (err >= 0)
@@ -507,7 +507,7 @@ struct daemon *daemon_free(struct daemon *d)
 	tunnels_release(&d->made);
 	table_release(&d->table);
 	free(d->host.local6);
-	udp_free(d->udp);
+	socket4_free(d->udp);
 	sockets_close(d);
 	netlink_free(d->netlink);
 	ring_free(d->ring);

@@ -4,6 +4,7 @@
 
 #include "core/explain.h"
 #include "daemon-impl.h"
+#include "navalis/text.h"
 
 enum { FAILED = 1, USAGE = 2 };
 
@@ -104,26 +105,19 @@ static struct json_object *json_line(const struct explain_line *l)
 
 struct json_object *json_endpoint(struct endpoint4 at)
 {
-	char text[INET_ADDRSTRLEN + 6];
-
 	if (!at.addr)
 		return NULL;
-	inet_ntop(AF_INET, &at.addr, text, INET_ADDRSTRLEN);
-	if (at.port)
-		sprintf(text + strlen(text), ":%u", HOST16(at.port));
-	return json_object_new_string(text);
+	return json_object_new_string(at.port ? text_endpoint(at).s : text_in4(at.addr).s);
 }
 
 static struct json_object *json_explained(const char *address, const struct explained *e)
 {
 	struct json_object *o = json_object_new_object(), *lines = json_object_new_array();
-	char peer[INET6_ADDRSTRLEN];
 
 	json_object_object_add(o, "address", json_object_new_string(address));
 	json_object_object_add(o, "mechanism", json_object_new_string(e->mechanism));
 	json_object_object_add(o, "endpoint", json_endpoint(e->at));
-	inet_ntop(AF_INET6, &e->peer, peer, sizeof(peer));
-	json_object_object_add(o, "peer", text_or_null(e->has_peer ? peer : NULL));
+	json_object_object_add(o, "peer", text_or_null(e->has_peer ? text_in6(&e->peer).s : NULL));
 	for (__u32 i = 0; i < e->n; i++)
 		json_object_array_add(lines, json_line(&e->line[i]));
 	json_object_object_add(o, "lines", lines);
@@ -142,8 +136,7 @@ struct json_object *explain_answer(struct daemon *d, struct json_object *request
 		.cone = { d->config->cone, d->config->n_cone },
 		.clock = &d->meta->clock,
 		.now = now.units,
-		.sixin4 = d->config->sixin4,
-		.n_sixin4 = d->config->n_sixin4,
+		.in4 = d->made.in4,
 		.xdp = has_program(d->page),
 	};
 	struct json_object *answer;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The order mechanisms: what is configured beside the Teredo relay, and what it has carried. */
-#include <arpa/inet.h>
-
 #include "daemon-impl.h"
 #include "navalis/sixto4.h"
+#include "navalis/text.h"
 
 /* The same keys in each row: what a mechanism does not have is null. */
 struct rows {
@@ -58,11 +57,7 @@ static void add_local4(const struct rows *r, struct json_object *row, __be32 add
 
 static void add_prefix(struct json_object *row, const struct prefix6 *p)
 {
-	char text[INET6_ADDRSTRLEN + 4];
-
-	inet_ntop(AF_INET6, &p->addr, text, INET6_ADDRSTRLEN);
-	sprintf(text + strlen(text), "/%u", p->len);
-	add_to(row, "prefixes", json_object_new_string(text));
+	add_to(row, "prefixes", json_object_new_string(text_prefix(p).s));
 }
 
 static void add_option(struct json_object *row, bool on, const char *name)
@@ -101,7 +96,7 @@ static void list_server(struct rows *r, const struct teredo_server_config *serve
 
 static void list_sixbed4(struct rows *r, const struct sixbed4_config *bed, const char *name)
 {
-	const struct prefix6 prefix = { .addr.s6_addr32 = { (__u32)bed->prefix, (__u32)(bed->prefix >> 32) },
+	const struct prefix6 prefix = { .addr.s6_addr32 = { WIRE32(bed->prefix), WIRE32(bed->prefix >> 32) },
 					.len = 64 };
 	struct json_object *row;
 

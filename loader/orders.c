@@ -5,6 +5,7 @@
 
 #include "daemon-impl.h"
 #include "navalis/input.h"
+#include "navalis/text.h"
 
 #define SHOWN 10000 /* unproven clients in one answer */
 
@@ -331,14 +332,12 @@ static bool list_peer(void *data, struct peer *peer)
 	};
 	struct listing *l = data;
 	struct json_object *o;
-	char text[INET6_ADDRSTRLEN];
 
 	l->truncated = json_object_array_length(l->list) == SHOWN;
 	if (l->truncated)
 		return false;
 	o = json_object_new_object();
-	inet_ntop(AF_INET6, &peer->addr, text, sizeof(text));
-	json_object_object_add(o, "address", json_object_new_string(text));
+	json_object_object_add(o, "address", json_object_new_string(text_in6(&peer->addr).s));
 	json_object_object_add(o, "state", json_object_new_string(states[peer->state]));
 	json_object_object_add(o, "bubbles", json_object_new_int(peer->bubbles));
 	json_object_object_add(o, "for_ms", json_object_new_uint64(l->now_ms - peer->since_ms));

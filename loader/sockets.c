@@ -18,7 +18,7 @@ static bool send_out(struct daemon *d, const struct transit_out *out)
 		return write(d->tun, out->pkt, out->len) == (ssize_t)out->len;
 	case TRANSIT_SEND:
 		if (out->port == PORT_PROTO41)
-			return !proto41_send(d->proto41, out->link, &out->to, out->pkt, out->len);
+			return !proto41_send(&d->proto41, out->link, &out->to, out->pkt, out->len);
 		return !udp_send(d->port[out->port].udp, out->to.dst, out->pkt, out->len);
 	case TRANSIT_NOTHING:
 		break;
@@ -66,10 +66,10 @@ void sockets_native(struct daemon *d, const void *pkt, size_t len, struct relay_
 
 static void drain_errors(struct daemon *d, struct relay_time now)
 {
-	struct proto41_error err;
+	struct socket4_error err;
 	struct transit_out out;
 
-	for (int i = 0; i < PROTO41_BATCH && proto41_error(d->proto41, &err); i++) {
+	for (int i = 0; i < SOCKET4_BATCH && socket4_error(d->proto41.socket, &err); i++) {
 		if (err.type != 3) /* destination unreachable */
 			continue;
 		transit_icmp4(d->transit, err.quote, err.len, err.code, err.mtu, now, &out);
@@ -82,29 +82,29 @@ static int on_proto41(sd_event_source *s, int fd, uint32_t revents, void *data)
 {
 	struct daemon *d = data;
 	struct relay_time now = now_of(d);
-	struct proto41_packet *packet;
+	struct datagram *packet;
 	struct transit_out out;
 	int n;
 
 	(void)s, (void)fd;
 	if (revents & EPOLLERR)
 		drain_errors(d, now);
-	n = proto41_receive(d->proto41, &packet);
+	n = socket4_receive(d->proto41.socket, &packet);
 	for (int i = 0; i < n; i++) {
 		count_in(&d->page->rx_proto41, packet[i].len);
-		transit_from_proto41(d->transit, packet[i].ip, packet[i].len, now, &out);
+		transit_from_proto41(d->transit, packet[i].payload, packet[i].len, now, &out);
 		conclude(d, &out, packet[i].len);
 	}
-	d->page->count[R_SOCKET_OVERFLOW].packets += proto41_overflows(d->proto41);
+	d->page->count[R_SOCKET_OVERFLOW].packets += socket4_overflows(d->proto41.socket);
 	return 0;
 }
 
 /* What hosts say of datagrams that did not reach them is of no use: there is no state to forget. */
-static void forget_errors(struct udp *udp)
+static void forget_errors(struct socket4 *udp)
 {
-	struct udp_error err;
+	struct socket4_error err;
 
-	for (int i = 0; i < UDP_BATCH && udp_error(udp, &err); i++)
+	for (int i = 0; i < SOCKET4_BATCH && socket4_error(udp, &err); i++)
 		;
 }
 
@@ -120,14 +120,14 @@ static int on_port(sd_event_source *s, int fd, uint32_t revents, void *data)
 	(void)s, (void)fd;
 	if (revents & EPOLLERR)
 		forget_errors(port->udp);
-	n = udp_receive(port->udp, &gram);
+	n = socket4_receive(port->udp, &gram);
 	for (int i = 0; i < n; i++) {
 		count_in(&d->page->rx_udp, gram[i].len);
 		transit_from_udp(d->transit, (enum port)(port - d->port), gram[i].payload, gram[i].len,
 				 gram[i].from, gram[i].tos, now, &out);
 		conclude(d, &out, gram[i].len);
 	}
-	d->page->count[R_SOCKET_OVERFLOW].packets += udp_overflows(port->udp);
+	d->page->count[R_SOCKET_OVERFLOW].packets += socket4_overflows(port->udp);
 	return 0;
 }
 
@@ -226,7 +226,7 @@ void tunnels_use(struct daemon *d)
 
 int sockets_open(struct daemon *d, struct error *e)
 {
-	int err = config_proto41(d->config) ? proto41_new(&d->proto41, e) : 0;
+	int err = config_proto41(d->config) ? proto41_open(&d->proto41, e) : 0;
 
 	for (enum port port = 0; port < PORT_MAX && !err; port++) {
 		const struct endpoint4 at = transit_endpoint(&d->policy, port);
@@ -244,18 +244,18 @@ int sockets_listen(struct daemon *d)
 {
 	int err = 0;
 
-	if (d->proto41)
-		err = sd_event_add_io(d->event, NULL, proto41_fd(d->proto41), EPOLLIN, on_proto41, d);
+	if (d->proto41.socket)
+		err = sd_event_add_io(d->event, NULL, socket4_fd(d->proto41.socket), EPOLLIN, on_proto41, d);
 	for (enum port port = 0; port < PORT_MAX && err >= 0; port++)
 		if (d->port[port].udp)
-			err = sd_event_add_io(d->event, NULL, udp_fd(d->port[port].udp), EPOLLIN, on_port,
+			err = sd_event_add_io(d->event, NULL, socket4_fd(d->port[port].udp), EPOLLIN, on_port,
 					      &d->port[port]);
 	return err;
 }
 
 void sockets_close(struct daemon *d)
 {
-	proto41_free(d->proto41);
+	socket4_free(d->proto41.socket);
 	for (enum port port = 0; port < PORT_MAX; port++)
-		udp_free(d->port[port].udp);
+		socket4_free(d->port[port].udp);
 }

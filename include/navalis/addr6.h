@@ -36,7 +36,8 @@ PURE enum addr6_kind addr6_kind(const struct in6_addr *a)
 
 PURE __be32 addr6_sixto4_v4(const struct in6_addr *a)
 {
-	return (a->s6_addr32[0] >> 16) | (a->s6_addr32[1] << 16); /* little-endian memory order */
+	/* little-endian memory order */
+	return WIRE32(RAW32(a->s6_addr32[0]) >> 16 | RAW32(a->s6_addr32[1]) << 16);
 }
 
 /* True when the identifier is that of ISATAP (RFC 5214 6.1); its IPv4 address is the last word. */

@@ -47,6 +47,10 @@
 #define RAW16(x) ((NAV_FORCE __u16)(x))
 #define RAW32(x) ((NAV_FORCE __u32)(x))
 
+/* The other way round: a wire word of which the bits are known. */
+#define WIRE16(x) ((NAV_FORCE __be16)(__u16)(x))
+#define WIRE32(x) ((NAV_FORCE __be32)(__u32)(x))
+
 /* Eight bytes of something else: compilers may take plain ones for other memory than its fields. */
 typedef __u64 __attribute__((may_alias)) word64;
 

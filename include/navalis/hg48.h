@@ -18,17 +18,17 @@
 
 PURE bool hg48_has(const volatile struct hg48_config *hg, const struct in6_addr *a)
 {
-	return !((a->s6_addr32[0] ^ hg->prefix.s6_addr32[0]) |
-		 (a->s6_addr32[1] ^ hg->prefix.s6_addr32[1]) |
-		 (__u32)(a->s6_addr16[4] ^ hg->prefix.s6_addr16[4]));
+	return !((RAW32(a->s6_addr32[0]) ^ RAW32(hg->prefix.s6_addr32[0])) |
+		 (RAW32(a->s6_addr32[1]) ^ RAW32(hg->prefix.s6_addr32[1])) |
+		 (__u32)(RAW16(a->s6_addr16[4]) ^ RAW16(hg->prefix.s6_addr16[4])));
 }
 
 PURE struct endpoint4 hg48_endpoint(const struct in6_addr *a)
 {
 	/* little-endian memory order */
 	return (struct endpoint4){
-		.addr = ~(a->s6_addr32[2] >> 16 | a->s6_addr32[3] << 16),
-		.port = (__be16)~a->s6_addr16[7],
+		.addr = WIRE32(~(RAW32(a->s6_addr32[2]) >> 16 | RAW32(a->s6_addr32[3]) << 16)),
+		.port = WIRE16(~RAW16(a->s6_addr16[7])),
 	};
 }
 
@@ -37,8 +37,8 @@ PURE struct in6_addr hg48_addr(const volatile struct hg48_config *hg, struct end
 	return (struct in6_addr){ .s6_addr32 = {
 		hg->prefix.s6_addr32[0],
 		hg->prefix.s6_addr32[1],
-		RAW16(hg->prefix.s6_addr16[4]) | ~RAW32(e.addr) << 16,
-		~RAW32(e.addr) >> 16 | (__u32)(__u16)~RAW16(e.port) << 16,
+		WIRE32(RAW16(hg->prefix.s6_addr16[4]) | ~RAW32(e.addr) << 16),
+		WIRE32(~RAW32(e.addr) >> 16 | (__u32)(__u16)~RAW16(e.port) << 16),
 	} };
 }
 

@@ -92,7 +92,7 @@ PURE void proto41_header(struct iphdr *ip, const volatile struct tunnel_link *li
 	ip->frag_off = frag;
 	ip->ttl = PROTO41_TTL;
 	ip->protocol = IPPROTO_IPV6;
-	ip->check = (NAV_FORCE __be16)(__u16)~csum_fold(sum);
+	ip->check = (NAV_FORCE __sum16)(__u16)~csum_fold(sum);
 	ip->saddr = to->src.addr;
 	ip->daddr = to->dst.addr;
 }

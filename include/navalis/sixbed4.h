@@ -67,9 +67,8 @@ PURE bool sixbed4_opaque(__u8 format, __u64 low)
 
 PURE struct in6_addr sixbed4_addr(__u64 prefix, __u64 low)
 {
-	return (struct in6_addr){ .s6_addr32 = { (__be32)(__u32)prefix,
-						 (__be32)(__u32)(prefix >> 32), BE32(low >> 32),
-						 BE32(low) } };
+	return (struct in6_addr){ .s6_addr32 = { WIRE32(prefix), WIRE32(prefix >> 32),
+						 BE32(low >> 32), BE32(low) } };
 }
 
 /* fe80::, and what is behind it. */

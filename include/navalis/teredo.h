@@ -62,7 +62,7 @@ PURE struct in6_addr teredo_addr(__be32 server, __be16 flags, struct endpoint4 m
 	return (struct in6_addr){ .s6_addr32 = {
 		BE32(TEREDO_PREFIX),
 		server,
-		(__be32)(RAW16(flags) | (__u32)(__u16)~RAW16(mapped.port) << 16),
+		WIRE32(RAW16(flags) | (__u32)(__u16)~RAW16(mapped.port) << 16),
 		~mapped.addr,
 	} };
 }
@@ -71,7 +71,7 @@ PURE struct in6_addr teredo_addr(__be32 server, __be16 flags, struct endpoint4 m
 PURE struct in6_addr teredo_addr_of(__u64 id, __be32 server)
 {
 	return (struct in6_addr){ .s6_addr32 = {
-		BE32(TEREDO_PREFIX), server, (__be32)(__u32)id, (__be32)(__u32)(id >> 32),
+		BE32(TEREDO_PREFIX), server, WIRE32(id), WIRE32(id >> 32),
 	} };
 }
 

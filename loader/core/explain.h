@@ -9,6 +9,7 @@
 #include "core/cone.h"
 #include "core/host.h"
 #include "core/peers.h"
+#include "core/sixin4.h"
 
 /* What is known of a Teredo client beside its address. Zero: nothing. */
 struct explain_client {
@@ -31,11 +32,10 @@ struct explain_world {
 	const struct host *host;
 	struct cone_prefixes cone;
 	const struct nav_clock *clock;
-	const struct sixin4_tunnel *sixin4; /* all of them */
-	__u32 n_sixin4;
-	struct explain_client client; /* of the address that is asked about */
-	__u64 now;		      /* coarse units */
-	bool xdp;		      /* the program is on some NIC */
+	const struct sixin4_table *in4; /* NULL: there are none */
+	struct explain_client client;	/* of the address that is asked about */
+	__u64 now;			/* coarse units */
+	bool xdp;			/* the program is on some NIC */
 };
 
 enum explain_about {

@@ -78,7 +78,8 @@ int regions_of_routes(struct region_route *route, __u32 n, struct regions *ret)
 
 	*ret = (struct regions){ 0 };
 	err = begin(ret, 0, 0);
-	qsort(route, n, sizeof(*route), by_place);
+	if (n) /* else there may be no array at all */
+		qsort(route, n, sizeof(*route), by_place);
 	for (__u32 i = 0; i < n && !err; i++) {
 		err = leave(&nest, &route[i], ret);
 		if (!err)

@@ -55,11 +55,11 @@ static int on_address(const struct nlmsghdr *h, void *data)
 		const void *addr = mnl_attr_get_payload(a);
 
 		if (ifa->ifa_family == AF_INET && type == IFA_LOCAL)
-			f->host.has_service |= mnl_attr_get_u32(a) == f->service;
+			f->host.has_service |= WIRE32(mnl_attr_get_u32(a)) == f->service;
 		if (ifa->ifa_family == AF_INET && (type == IFA_LOCAL || type == IFA_BROADCAST))
-			add4(f, mnl_attr_get_u32(a));
+			add4(f, WIRE32(mnl_attr_get_u32(a)));
 		else if (ifa->ifa_family == AF_INET && type == IFA_ADDRESS)
-			add_ends(f, mnl_attr_get_u32(a), ifa->ifa_prefixlen);
+			add_ends(f, WIRE32(mnl_attr_get_u32(a)), ifa->ifa_prefixlen);
 		else if (ifa->ifa_family == AF_INET6 && (type == IFA_LOCAL || (type == IFA_ADDRESS && !local)))
 			local = addr;
 	}

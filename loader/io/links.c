@@ -36,7 +36,7 @@ static void add_vlan(struct links *l, struct one_vlan v, const struct nlattr *da
 		if (mnl_attr_get_type(a) == IFLA_VLAN_ID)
 			v.tag.id = BE16(mnl_attr_get_u16(a));
 		else if (mnl_attr_get_type(a) == IFLA_VLAN_PROTOCOL)
-			v.tag.proto = mnl_attr_get_u16(a); /* in network order already */
+			v.tag.proto = WIRE16(mnl_attr_get_u16(a));
 	}
 	l->vlan[l->n_vlans++] = v;
 }

@@ -15,7 +15,7 @@ struct ring *ring_new(void)
 {
 	struct ring *r = calloc(1, sizeof(*r));
 
-	if (r && io_uring_queue_init(UDP_BATCH, &r->uring, 0)) {
+	if (r && io_uring_queue_init(SOCKET4_BATCH, &r->uring, 0)) {
 		free(r);
 		r = NULL;
 	}

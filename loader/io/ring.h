@@ -12,7 +12,7 @@ struct ring *ring_new(void);
 struct ring *ring_free(struct ring *r);
 
 /*
- * Each is one write to fd, in this order; to is not looked at. At most UDP_BATCH of them. r is NULL: with a
+ * Each is one write to fd, in this order; to is not looked at. At most SOCKET4_BATCH of them. r is NULL: with a
  * system call for each.
  */
 void ring_write(struct ring *r, int fd, struct sending *batch, int n);

@@ -1,24 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Routes to the TUN. */
-#include <arpa/inet.h>
 #include <net/if.h>
 #include <stdlib.h>
 
 #include "io/netlink-impl.h"
 #include "io/tunroute.h"
-
-struct prefix_text {
-	char s[INET6_ADDRSTRLEN + 4];
-};
-
-static struct prefix_text text_of(const struct prefix6 *p)
-{
-	char addr[INET6_ADDRSTRLEN];
-	struct prefix_text t;
-
-	snprintf(t.s, sizeof(t.s), "%s/%u", inet_ntop(AF_INET6, &p->addr, addr, sizeof(addr)), p->len);
-	return t;
-}
+#include "navalis/text.h"
 
 /*
  * All that is behind the TUN is behind one next hop, which nobody need be: without it each client is a
@@ -135,8 +122,8 @@ static int take_over(struct netlink *nl, const struct tun_route *r, __u32 ifinde
 		return ask(nl, RTM_NEWROUTE, NLM_F_REPLACE, &r->prefix, ifindex, r->mtu);
 	if_indextoname(holder, name);
 	return error_set(e, -EEXIST, "%s leads to %s already: stop the relay that it belongs to, or "
-			 "ip -6 route del %s dev %s metric %u", text_of(&r->prefix).s, name,
-			 text_of(&r->prefix).s, name, NAV_ROUTE_METRIC);
+			 "ip -6 route del %s dev %s metric %u", text_prefix(&r->prefix).s, name,
+			 text_prefix(&r->prefix).s, name, NAV_ROUTE_METRIC);
 }
 
 int tunroute_make(struct netlink *nl, const char *tun, const struct tun_route *route, __u32 n,
@@ -153,7 +140,7 @@ int tunroute_make(struct netlink *nl, const char *tun, const struct tun_route *r
 			err = take_over(nl, r, ifindex, e);
 		else if (err)
 			error_set(e, err, "route %s to %s: %s (is IPv6 switched off?)",
-				  text_of(&r->prefix).s, tun, strerror(-err));
+				  text_prefix(&r->prefix).s, tun, strerror(-err));
 	}
 	return err;
 }
@@ -166,7 +153,7 @@ int tunroute_blackholes(struct netlink *nl, struct tun_route *route, __u32 n, st
 		route[i].blackhole = !err;
 		if (err && err != -EEXIST) {
 			tunroute_undo(nl, route, i);
-			return error_set(e, err, "route blackhole %s: %s", text_of(&route[i].prefix).s,
+			return error_set(e, err, "route blackhole %s: %s", text_prefix(&route[i].prefix).s,
 					 strerror(-err));
 		}
 	}

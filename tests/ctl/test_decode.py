@@ -67,6 +67,10 @@ def test_what_is_refused_is_said_where_it_stands():
     assert "refused" not in decode("--domain", "2001:db8::/32,10.0.0.0/8", "2001:db8:6464:100::1").stdout  # a domain's own
 
 
+def test_a_cone_bit_is_ignored_unless_the_configuration_believes_it():
+    assert "flags     8000, cone (ignored unless in cone_prefixes), random bits 000\n" in decode("2001:0:4136:e378:8000:63bf:3fff:fdd2").stdout
+
+
 WRONG = {
     "": "wants one IPv6 address", "::1 ::2": "wants one IPv6 address", "x": "«x» is not an IPv6 address", "8.0.9.9": "is not an IPv6 address",
     "--as": "--as wants a value: 6bed4, 6bed4-2012 or hg48 is allowed here", "--as teredo ::1": "--as teredo: 6bed4,",

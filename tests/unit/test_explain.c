@@ -13,6 +13,7 @@ static struct nav_config cfg;
 static struct host host;
 static struct prefix6 local6 = { .len = 128 };
 static struct sixin4_tunnel tunnel[2];
+static struct sixin4_table *in4_table;
 static struct explain_world world;
 static struct explained got;
 
@@ -48,6 +49,14 @@ static int only_teredo(void **st)
 	return 0;
 }
 
+/* In force as they are now. */
+static void use_tunnels(void)
+{
+	sixin4_table_free(in4_table);
+	assert_int_equal(sixin4_table_new(tunnel, 2, &in4_table), 0);
+	world.in4 = in4_table;
+}
+
 static int all_mechanisms(void **st)
 {
 	static const struct tunnel_link link = { .mtu = 1480 };
@@ -69,7 +78,7 @@ static int all_mechanisms(void **st)
 					    .remote = in4("192.0.3.3"),
 					    .id = 1,
 					    .n_prefixes = 1,
-					    .prefix = { pfx("2a00:4::", 32) },
+					    .prefix = { pfx("2a00:4::", 48) },
 					    .link = link };
 	tunnel[1] = (struct sixin4_tunnel){ .local = in4("192.31.196.8"),
 					    .remote = in4("192.0.3.4"),
@@ -87,8 +96,14 @@ static int all_mechanisms(void **st)
 					 .window_packets = 3,
 					 .link = link };
 	assert_true(tunnels_add_prefixes(&cfg.tunnels, &t));
-	world.sixin4 = tunnel;
-	world.n_sixin4 = 2;
+	use_tunnels();
+	return 0;
+}
+
+static int no_mechanism(void **st)
+{
+	(void)st;
+	in4_table = sixin4_table_free(in4_table);
 	return 0;
 }
 
@@ -453,9 +468,10 @@ static void sixin4_tunnels(void **st)
 	expect_fact("configured tunnel 192.31.196.8 - 192.0.3.3");
 	expect_first(R_ENCAP, R_DECAP);
 	expect(EXPLAIN_FROM, "has no tunnel", R_NO_TUNNEL);
-	explain("2a00:4:4::1"); /* the longest prefix */
+	explain("2a00:4:4::1"); /* not the other one */
 	assert_int_equal(got.at.addr, in4("192.0.3.4"));
 	tunnel[1].remote = in4(OURS);
+	use_tunnels();
 	explain("2a00:4:4::1");
 	expect_first(R_CLIENT_OURS, R_OUTER_OURS);
 }
@@ -466,9 +482,11 @@ static void demultiplexing_is_that_of_the_data_path(void **st)
 	(void)st;
 	tunnel[0].local = in4(OURS);
 	tunnel[0].remote = in4("8.8.8.8");
+	use_tunnels();
 	explain("2002:808:808::1");
 	expect_first(R_ENCAP, R_SRC_NOT_TUNNEL);
 	tunnel[0].local = in4("192.31.196.8");
+	use_tunnels();
 	cfg.sixrd[1].br = in4(OURS);
 	explain("2002:808:808::1");
 	expect_first(R_ENCAP, R_SRC_NOT_TUNNEL);
@@ -584,7 +602,7 @@ static void ipv4_addresses(void **st)
 	expect(EXPLAIN_FROM, "6to4", R_OUTER_REFUSED);
 	expect(EXPLAIN_TO, "2a00:6:102:300::/56, 6rd", R_ENCAP); /* a domain's are private */
 	explain("192.0.3.3");
-	expect(EXPLAIN_FROM, "2a00:4::/32, 6in4", R_DECAP);
+	expect(EXPLAIN_FROM, "2a00:4::/48, 6in4", R_DECAP);
 	assert_int_equal(said(EXPLAIN_FROM, "protocol 41 to"), R_MAX + 1);
 	explain(OURS);
 	expect_fact("this host's own");
@@ -620,7 +638,7 @@ static void ipv4_addresses_where_there_is_teredo_alone(void **st)
 }
 
 #define T(f) cmocka_unit_test_setup(f, only_teredo)
-#define A(f) cmocka_unit_test_setup(f, all_mechanisms)
+#define A(f) cmocka_unit_test_setup_teardown(f, all_mechanisms, no_mechanism)
 
 int main(void)
 {
