@@ -25,6 +25,7 @@ def test_good(tmp_path):
 BAD = {
     "[navalis]\ninterface = eth0\n": "navalis.conf:2: no key «interface» in [navalis]: did you mean «interfaces»?",
     GOOD + "max_client = 5\n": "navalis.conf:5: no key «max_client» in [teredo]: did you mean «max_clients»?",
+    GOOD + "local_services = yes\n": "navalis.conf:5: no key «local_services» in [teredo]: it belongs into [navalis]",
     "[teredos]\nservice = 1.2.3.4:5\n": "navalis.conf:1: no section [teredos]: did you mean [teredo]?",
     GOOD + "max_clients = many\n": "navalis.conf:5: max_clients = many: a number from 64 to 16777216 is allowed here",
     GOOD + "max_clients = 63\n": "navalis.conf:5: max_clients = 63: a number from 64 to 16777216 is allowed here",

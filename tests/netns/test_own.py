@@ -77,7 +77,7 @@ def test_clients_are_kept_from_the_relay_s_own_services(lab, addresses, mode):
 
 @pytest.mark.parametrize("mode", ["off", "native"])
 def test_local_services_lets_them_in(lab, addresses, mode):
-    with Navalis(lab, mode, "local_services = yes", instance=ME) as relay:
+    with Navalis(lab, mode, "[navalis]\nlocal_services = yes", instance=ME) as relay:
         c, wire = Proven(lab, relay), lab.inet.capture("to-relay")
         for here in HERE:
             data, got = os.urandom(16), []

@@ -65,7 +65,7 @@ def test_forwarding_off_is_for_a_host_that_serves_itself_alone(lab):
     key = "net.ipv6.conf.all.forwarding"
     off = {"setup": ["sysctl -qw %s=0" % key], "undo": ["sysctl -qw %s=1" % key, "sysctl -qw net.ipv6.conf.v4.forwarding=1",
                                                          "sysctl -qw net.ipv6.conf.v6.forwarding=1"], "service": "8.0.7.7:3545"}
-    services = "\n[teredo]\nlocal_services = yes"
+    services = "\nlocal_services = yes"
     own = "serve = 2a00:1::1/128 2a00:1::5/128" + services
     back = "\n[6to4]\nlocal = 8.0.2.1\nreturn_only = yes\nsends_for = 2a00:1::1/128"
     server = "\n[teredo-server]\nprimary = 8.0.7.8"
