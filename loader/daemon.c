@@ -321,7 +321,7 @@ static int new_relay(struct daemon *d, struct error *e)
 		err = transit_new(&d->policy, &d->host, seed, &d->transit);
 	if (err)
 		return error_set(e, err, "out of memory for %u clients", c->max_clients);
-	transit_set(d->transit, c->unreachables, c->bubbles_per_client);
+	transit_set(d->transit, c->unreachables, c->bubbles_per_client, c->advertisements);
 	tunnels_use(d);
 	return 0;
 }

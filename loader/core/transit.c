@@ -15,7 +15,7 @@ int transit_new(const struct nav_config *policy, const struct host *host, __u64 
 	t->host = host;
 	if (limiter_new(0, 1, seed, &t->unreachable) || limiter_new(0, 1, seed, &t->too_big) ||
 	    limiter_new(0, 1, seed, &t->exceeded) ||
-	    limiter_new(0, 4096, seed, &t->advertisements) ||
+	    limiter_new(0, 4096, seed, &t->to_one) || limiter_new(0, 1, seed, &t->to_all) ||
 	    (policy->hg48.service.addr && hg48_table_new(policy->hg48.max_peers, seed, &t->hg48))) {
 		transit_free(t);
 		return -ENOMEM;
@@ -30,19 +30,21 @@ struct transit *transit_free(struct transit *t)
 		limiter_free(t->unreachable);
 		limiter_free(t->too_big);
 		limiter_free(t->exceeded);
-		limiter_free(t->advertisements);
+		limiter_free(t->to_one);
+		limiter_free(t->to_all);
 		hg48_table_free(t->hg48);
 		free(t);
 	}
 	return NULL;
 }
 
-void transit_set(struct transit *t, __u32 errors, __u32 advertisements)
+void transit_set(struct transit *t, __u32 errors, __u32 to_one, __u32 to_all)
 {
 	limiter_set(t->unreachable, errors);
 	limiter_set(t->too_big, errors);
 	limiter_set(t->exceeded, errors);
-	limiter_set(t->advertisements, advertisements);
+	limiter_set(t->to_one, to_one);
+	limiter_set(t->to_all, to_all);
 }
 
 void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4)
@@ -173,9 +175,11 @@ enum reason transit_enter(struct transit *t, enum tunnel from, __u32 id, __u8 to
 	return tunnels_cross(&t->policy->tunnels, from, id, dst, sixin4_behind(t->in4, dst));
 }
 
-bool transit_may_advertise(struct transit *t, __be32 addr, struct relay_time now)
+enum reason transit_may_advertise(struct transit *t, __be32 addr, struct relay_time now)
 {
-	return limiter_take(t->advertisements, RAW32(addr), now.ms);
+	if (!limiter_take(t->to_one, RAW32(addr), now.ms))
+		return R_LIMIT_CLIENT;
+	return limiter_take(t->to_all, 0, now.ms) ? R_NONE : R_LIMIT_PEERS;
 }
 
 /* ---- into a tunnel ----------------------------------------------------------------------------- */

@@ -46,8 +46,8 @@ struct transit;
 int transit_new(const struct nav_config *policy, const struct host *host, __u64 seed, struct transit **ret);
 struct transit *transit_free(struct transit *t);
 
-/* In a second: ICMPv6 errors of each kind, and router advertisements to one IPv4 address; 0: no limit. */
-void transit_set(struct transit *t, __u32 errors, __u32 advertisements);
+/* In a second: ICMPv6 errors of each kind, router advertisements to one IPv4 address and to all; 0: no limit. */
+void transit_set(struct transit *t, __u32 errors, __u32 to_one, __u32 to_all);
 
 /* Other tunnels of 6in4 from now on (NULL: none); they stay the caller's. */
 void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4);
