@@ -20,14 +20,15 @@ static bool blame(const struct blame *to, enum config_section s, __u32 item, con
 	return true;
 }
 
+static const enum config_section section_of[TUNNEL_MAX] = {
+	[TUNNEL_TEREDO] = CONFIG_teredo, [TUNNEL_SIXBED4] = CONFIG_sixbed4,
+	[TUNNEL_SIXTO4] = CONFIG_sixto4, [TUNNEL_SIXRD] = CONFIG_sixrd,
+	[TUNNEL_SIXIN4] = CONFIG_sixin4, [TUNNEL_HG48] = CONFIG_hg48,
+};
+
 static bool blame_both(const struct blame *to, const struct conflict *x)
 {
-	static const enum config_section of[TUNNEL_MAX] = {
-		[TUNNEL_TEREDO] = CONFIG_teredo, [TUNNEL_SIXBED4] = CONFIG_sixbed4,
-		[TUNNEL_SIXTO4] = CONFIG_sixto4, [TUNNEL_SIXRD] = CONFIG_sixrd,
-		[TUNNEL_SIXIN4] = CONFIG_sixin4, [TUNNEL_HG48] = CONFIG_hg48,
-	};
-	const enum config_section a = of[x->a.tunnel], b = of[x->b.tunnel];
+	const enum config_section a = section_of[x->a.tunnel], b = section_of[x->b.tunnel];
 	const int line = config_line(to->c, a, x->a.id);
 	char first[CONFIG_LABEL], second[CONFIG_LABEL];
 
@@ -116,6 +117,25 @@ static const char *conflict_sixbed4(const struct sixbed4_config *b)
 	return NULL;
 }
 
+/* The source of bubbles is nobody's: it is routed nowhere. */
+static bool conflict_bubbles(const struct config *c, const struct nav_config *p, const struct blame *to)
+{
+	static const char what[] = "bubble_source is behind it, and has to be routed nowhere";
+	struct prefix6 source = { .len = 64 };
+
+	memcpy(&source.addr, &p->bubble_prefix, 8);
+	if (!p->service.addr)
+		return false;
+	for (__u32 i = 0; i < p->tunnels.n; i++)
+		if (prefix6_overlap(&p->tunnels.of[i].prefix, &source))
+			return blame(to, section_of[p->tunnels.of[i].tunnel], p->tunnels.of[i].id, what);
+	for (__u32 i = 0; i < c->n_sixin4; i++)
+		for (__u32 k = 0; k < c->sixin4[i].n_prefixes; k++)
+			if (prefix6_overlap(&c->sixin4[i].prefix[k], &source))
+				return blame(to, CONFIG_sixin4, i, what);
+	return false;
+}
+
 bool config_conflict(const struct config *c, const struct nav_config *p, const struct nav_own *own,
 		     char sentence[CONFIG_SENTENCE], int *line)
 {
@@ -126,7 +146,7 @@ bool config_conflict(const struct config *c, const struct nav_config *p, const s
 	struct conflict x;
 	const char *what;
 
-	if (conflict_server(p, &to) || conflict_bound(p, &to))
+	if (conflict_server(p, &to) || conflict_bound(p, &to) || conflict_bubbles(c, p, &to))
 		return true;
 	for (__u32 i = 0; i < c->n_sixbed4; i++) {
 		what = conflict_sixbed4(&p->sixbed4[i]);

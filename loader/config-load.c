@@ -154,6 +154,10 @@ static int on_pair(void *data, const char *section, const char *name, const char
 	}
 	if (l->section == CONFIG_SECTIONS)
 		return 1;
+	if (!k && find_key(CONFIG_navalis, name)) {
+		complain(l, "no key «%s» in [%s]: it belongs into [navalis]", name, section);
+		return 1;
+	}
 	if (!k) {
 		complain(l, "no key «%s» in [%s]: did you mean «%s»?", name, section,
 			 nearest_key(l->section, name));

@@ -54,6 +54,7 @@ struct config {
 	__u64 bubble_source; /* first 8 bytes, as in memory */
 	__u32 max_clients, clients_per_address, clients_per_net, pending, queue_bytes;
 	__u32 new_clients, new_per_source, bubbles_per_client, bubbles_per_server, unreachables;
+	__u32 advertisements;
 
 	/* the other mechanisms; those that are off have their defaults here, and are 0 in the policy */
 	struct teredo_server_config server;

@@ -110,7 +110,7 @@ static void drain_errors(struct daemon *d, struct relay_time now)
 	struct relay_out out;
 
 	for (int i = 0; i < SOCKET4_BATCH && socket4_error(d->udp, &err); i++) {
-		if (err.type != 3) /* destination unreachable; its code 4 cannot be, DF is 0 */
+		if (err.type != 3 || err.code == 4) /* a destination is unreachable, a packet not too long */
 			continue;
 		relay_icmp4(d->relay, err.to, err.quote, err.len, now, &out);
 		perform(d, &out);
@@ -234,16 +234,28 @@ void daemon_log_nics(const struct daemon *d, const struct nav_nic before[NAV_NIC
 	}
 }
 
+static bool single_addresses(const struct prefix6 *p, __u32 n)
+{
+	for (__u32 i = 0; i < n; i++)
+		if (p[i].len != 128)
+			return false;
+	return n;
+}
+
 /*
- * A host-specific relay (RFC 4380 3.4): nobody is served but single addresses, its own, so nothing
- * is forwarded. With forwarding on, a host would believe no router advertisement.
+ * A host-specific relay (RFC 4380 3.4), or a return relay of 6to4: nobody is served but single addresses,
+ * its own, so nothing is forwarded. With forwarding on, a host would believe no router advertisement.
  */
 static bool serves_only_itself(const struct config *c)
 {
-	for (__u32 i = 0; i < c->n_serve; i++)
-		if (c->serve[i].len != 128)
-			return false;
-	return c->n_serve && c->local_services;
+	const struct sixto4_config *to4 = &c->sixto4;
+
+	if (c->n_sixrd || c->n_sixin4 || c->n_sixbed4 || c->line[CONFIG_hg48])
+		return false;
+	if (c->line[CONFIG_sixto4] && !(to4->return_only && single_addresses(to4->sender, to4->n_senders)))
+		return false;
+	return !(c->line[CONFIG_teredo] || c->line[CONFIG_server]) ||
+	       (c->local_services && single_addresses(c->serve, c->n_serve));
 }
 
 int daemon_check(const struct config *c, struct error *e)
@@ -310,7 +322,7 @@ static int new_relay(struct daemon *d, struct error *e)
 		err = transit_set_hg48(d->transit, datapath_hg48(d->datapath), &d->meta->seed);
 	if (err)
 		return error_set(e, err, "out of memory for %u clients", c->max_clients);
-	transit_set(d->transit, c->unreachables, c->bubbles_per_client);
+	transit_set(d->transit, c->unreachables, c->bubbles_per_client, c->advertisements);
 	tunnels_use(d);
 	return 0;
 }

@@ -170,7 +170,7 @@ static void put_in_force(struct daemon *d, struct config *c)
 	d->config = c;
 	log_set_level(c->log_level);
 	relay_set(d->relay, &settings);
-	transit_set(d->transit, c->unreachables, c->bubbles_per_client);
+	transit_set(d->transit, c->unreachables, c->bubbles_per_client, c->advertisements);
 	upkeep_look(d);
 	d->page->laboratory = c->laboratory;
 	d->page->cone_prefixes = c->n_cone;

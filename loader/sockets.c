@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "daemon-impl.h"
+#include "navalis/sixto4.h"
 
 static void count_in(struct nav_count *c, size_t bytes)
 {
@@ -72,7 +73,7 @@ static void drain_errors(struct daemon *d, struct relay_time now)
 	for (int i = 0; i < SOCKET4_BATCH && socket4_error(d->proto41.socket, &err); i++) {
 		if (err.type != 3) /* destination unreachable */
 			continue;
-		transit_icmp4(d->transit, err.quote, err.len, err.mtu, now, &out);
+		transit_icmp4(d->transit, err.quote, err.len, err.code, err.mtu, now, &out);
 		perform(d, &out);
 		daemon_count(d, out.reason, err.len);
 	}
@@ -213,6 +214,7 @@ void tunnels_use(struct daemon *d)
 	const struct nav_config *p = &d->policy;
 
 	look_for(d, "6to4", p->sixto4.local);
+	look_for(d, "6to4", p->sixto4.anycast ? BE32(SIXTO4_ANYCAST) : 0);
 	for (__u32 i = 0; i < p->n_sixrd; i++)
 		look_for(d, "6rd", p->sixrd[i].br);
 	for (__u32 i = 0; i < p->sixin4.n_locals; i++)

@@ -105,7 +105,7 @@ struct remapped {
 };
 
 /*
- * This host's IPv4 addresses, and the broadcast addresses of its networks: nothing that embeds one
+ * This host's IPv4 addresses, and the first and last ones of its networks: nothing that embeds one
  * is to be sent to either (RFC 4380 5.2.4). Not written in one step: a reader may for a moment see
  * a mixture, which is why XDP only ever uses them to name a drop that the slow path would decide on
  * as well.

@@ -13,7 +13,7 @@
 
 #include "bytes.h"
 
-#define REGION_BITS 8
+#define REGION_BITS 13 /* each tunnel of 6in4 makes two for each of its prefixes */
 #define REGIONS (1 << REGION_BITS)
 #define REGION_HOPS 64 /* numbers of next hops; 0: ask for each destination */
 

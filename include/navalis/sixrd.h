@@ -58,10 +58,16 @@ PURE struct prefix6 sixrd_delegated(const volatile struct sixrd_domain *d, __be3
 	};
 }
 
+/* Of the domain's IPv4 addresses: only they have a delegated prefix. */
+PURE bool sixrd_has4(const volatile struct sixrd_domain *d, __be32 v4)
+{
+	return (HOST32(v4) & ~sixrd_v4_mask(d)) == HOST32(d->v4);
+}
+
 /* An IPv4 address whose customer edge may exist: in the domain, and no relay (RFC 5969 12). */
 PURE bool sixrd_customer(const volatile struct sixrd_domain *d, __be32 v4)
 {
-	if ((HOST32(v4) & ~sixrd_v4_mask(d)) != HOST32(d->v4) || !addr4_unicast(v4) ||
+	if (!sixrd_has4(d, v4) || !addr4_unicast(v4) ||
 	    HOST32(v4) >> 8 == 0xc05863) /* 6to4 relays: 192.88.99.0/24 */
 		return false;
 	for (__u32 i = 0; i < SIXRD_RELAYS && i < d->n_relays; i++)
@@ -131,7 +137,8 @@ PURE enum reason sixrd_in(const volatile struct nav_config *cfg,
 		return R_SRC_MISMATCH;
 	if (!sixrd_has(d, dst))
 		return proto41_native_dst(cfg, own, dst);
-	if (in6_equal(dst, &mine.addr)) /* subnet-router anycast: may be asked whether it lives */
+	/* subnet-router anycast: may be asked whether it lives */
+	if (in6_equal(dst, &mine.addr) && sixrd_has4(d, d->br))
 		return R_TUNNEL_LOCAL;
 	return sixrd_ours(d, own, sixrd_v4(d, dst)) ? R_DST_OWN_TUNNEL : R_NONE;
 }

@@ -111,7 +111,7 @@ static void sites(const struct explain_world *w, __be32 a, struct explained *e)
 	for (__u32 i = 0; i < cfg->n_sixrd; i++) {
 		const struct sixrd_domain *rd = &cfg->sixrd[i];
 
-		if ((HOST32(a) & ~sixrd_v4_mask(rd)) != HOST32(rd->v4))
+		if (!sixrd_has4(rd, a))
 			continue;
 		site = sixrd_delegated(rd, a);
 		inside = second_of(&site);

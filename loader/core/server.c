@@ -28,13 +28,15 @@ void server_came(struct transit *t, __u32 at, struct datagram_in *d, struct tran
 	const struct refuse4 refused = transit_refused(t);
 	struct cur c = { d->pkt, d->pkt + d->len };
 	struct teredo_request q = { 0 };
+	enum reason r;
 	int n = 0;
 
 	out->reason = teredo_server_in(cfg, &refused, d->from, at, c, d->len, true, &q);
 	switch (out->reason) {
 	case R_SOLICITED:
-		if (!transit_may_advertise(t, q.to.addr, d->now)) {
-			out->reason = R_LIMIT_CLIENT;
+		r = transit_may_advertise(t, q.to.addr, d->now);
+		if (r != R_NONE) {
+			out->reason = r;
 			return;
 		}
 		n = teredo_server_build_ra(t->answer, sizeof(t->answer), cfg, d->from, &q);

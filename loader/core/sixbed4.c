@@ -35,12 +35,13 @@ static void advertise(struct transit *t, const struct sixbed4_config *cfg, const
 		      struct relay_time now, struct transit_out *out)
 {
 	const struct in6_addr *src = &in->ip6->saddr, *old = out->reason == R_SIXBED4_MOVED ? src : NULL;
+	const enum reason r = transit_may_advertise(t, in->to.addr, now);
 
-	if (transit_may_advertise(t, in->to.addr, now))
+	if (r == R_NONE)
 		answer(t, out, sixbed4_build_ra(t->answer, sizeof(t->answer), cfg, in->to, old ? NULL : src,
 						old, &in->nonce));
 	else
-		out->reason = R_LIMIT_CLIENT;
+		out->reason = r;
 }
 
 /* Genuine: to native IPv6, or to another peer. */

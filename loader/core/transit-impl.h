@@ -16,7 +16,8 @@ struct transit {
 	const struct host *host;
 	const struct sixin4_table *in4;
 	struct hg48_table *hg48; /* NULL: there is no HG48 */
-	struct limiter *unreachable, *too_big, *exceeded, *advertisements;
+	struct limiter *unreachable, *too_big, *exceeded;
+	struct limiter *to_one, *to_all; /* advertisements */
 	__u8 answer[2048] __attribute__((aligned(8)));
 };
 
@@ -67,8 +68,8 @@ enum reason transit_enter(struct transit *t, enum tunnel from, __u32 id, __u8 to
 /* The same of one for a host on this side, whatever its address. */
 enum reason transit_enter_local(struct transit *t, __u8 tos, struct passage *p);
 
-/* May the advertisement be sent to this address? Else the verdict is R_LIMIT_CLIENT. */
-bool transit_may_advertise(struct transit *t, __be32 addr, struct relay_time now);
+/* May the advertisement be sent to this address? R_NONE, or why not. */
+enum reason transit_may_advertise(struct transit *t, __be32 addr, struct relay_time now);
 
 static inline struct refuse4 transit_refused(const struct transit *t)
 {

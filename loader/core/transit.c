@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Which mechanism a packet belongs to, and what all of them ask alike; protocol 41 to its end. */
 #include <stdlib.h>
+#include <linux/icmp.h>
 
 #include "core/transit-impl.h"
 
@@ -14,7 +15,7 @@ int transit_new(const struct nav_config *policy, const struct host *host, __u64 
 	t->host = host;
 	if (limiter_new(0, 1, seed, &t->unreachable) || limiter_new(0, 1, seed, &t->too_big) ||
 	    limiter_new(0, 1, seed, &t->exceeded) ||
-	    limiter_new(0, 4096, seed, &t->advertisements)) {
+	    limiter_new(0, 4096, seed, &t->to_one) || limiter_new(0, 1, seed, &t->to_all)) {
 		transit_free(t);
 		return -ENOMEM;
 	}
@@ -28,19 +29,21 @@ struct transit *transit_free(struct transit *t)
 		limiter_free(t->unreachable);
 		limiter_free(t->too_big);
 		limiter_free(t->exceeded);
-		limiter_free(t->advertisements);
+		limiter_free(t->to_one);
+		limiter_free(t->to_all);
 		hg48_table_free(t->hg48);
 		free(t);
 	}
 	return NULL;
 }
 
-void transit_set(struct transit *t, __u32 errors, __u32 advertisements)
+void transit_set(struct transit *t, __u32 errors, __u32 to_one, __u32 to_all)
 {
 	limiter_set(t->unreachable, errors);
 	limiter_set(t->too_big, errors);
 	limiter_set(t->exceeded, errors);
-	limiter_set(t->advertisements, advertisements);
+	limiter_set(t->to_one, to_one);
+	limiter_set(t->to_all, to_all);
 }
 
 void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4)
@@ -176,9 +179,11 @@ enum reason transit_enter(struct transit *t, enum tunnel from, __u32 id, __u8 to
 	return tunnels_cross(&t->policy->tunnels, from, id, dst, sixin4_behind(t->in4, dst));
 }
 
-bool transit_may_advertise(struct transit *t, __be32 addr, struct relay_time now)
+enum reason transit_may_advertise(struct transit *t, __be32 addr, struct relay_time now)
 {
-	return limiter_take(t->advertisements, RAW32(addr), now.ms);
+	if (!limiter_take(t->to_one, RAW32(addr), now.ms))
+		return R_LIMIT_CLIENT;
+	return limiter_take(t->to_all, 0, now.ms) ? R_NONE : R_LIMIT_PEERS;
 }
 
 /* ---- into a tunnel ----------------------------------------------------------------------------- */
@@ -416,8 +421,8 @@ void transit_from_proto41(struct transit *t, void *pkt, size_t len, struct relay
 
 /* ---- ICMPv4 (RFC 4213 3.4) --------------------------------------------------------------------- */
 
-void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, struct relay_time now,
-		   struct transit_out *out)
+void transit_icmp4(struct transit *t, const void *quote, size_t len, __u8 code, __u32 mtu,
+		   struct relay_time now, struct transit_out *out)
 {
 	struct {
 		struct iphdr ip;
@@ -437,7 +442,7 @@ void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, 
 	if (sent.ip.ihl != 5 || sent.ip6.version != 6 || ask_out(t, &w, &p, out) != R_NONE ||
 	    out->port != PORT_PROTO41 || out->to.dst.addr != sent.ip.daddr || out->to.src.addr != sent.ip.saddr)
 		return;
-	if (!mtu)
+	if (code != ICMP_FRAG_NEEDED)
 		transit_error(t, out, R_ICMP4_MATCHED, ICMP6_DST_UNREACH, 0, &p, now);
 	else if (out->link->df)
 		transit_error(t, out, R_ICMP4_MATCHED, ICMP6_PACKET_TOO_BIG,

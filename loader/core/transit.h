@@ -47,8 +47,8 @@ struct transit;
 int transit_new(const struct nav_config *policy, const struct host *host, __u64 seed, struct transit **ret);
 struct transit *transit_free(struct transit *t);
 
-/* In a second: ICMPv6 errors of each kind, and router advertisements to one IPv4 address; 0: no limit. */
-void transit_set(struct transit *t, __u32 errors, __u32 advertisements);
+/* In a second: ICMPv6 errors of each kind, router advertisements to one IPv4 address and to all; 0: no limit. */
+void transit_set(struct transit *t, __u32 errors, __u32 to_one, __u32 to_all);
 
 /* Other tunnels of 6in4 from now on (NULL: none); they stay the caller's. */
 void transit_set_sixin4(struct transit *t, const struct sixin4_table *in4);
@@ -95,10 +95,11 @@ void transit_hg48_peers(const struct transit *t, struct relay_time now, __u32 *c
 			__u32 *unconfirmed);
 
 /*
- * An ICMPv4 error about a packet of protocol 41 that we sent, of which it quotes the first len bytes;
- * mtu: of the link that it did not fit, or 0. Leads to an error to its sender, or to nothing.
+ * An ICMPv4 destination unreachable about a packet of protocol 41 that we sent, of which it quotes the
+ * first len bytes; mtu: of the link that it did not fit, or 0 where the code is another or the router
+ * does not say (RFC 1191 5). Leads to an error to its sender, or to nothing.
  */
-void transit_icmp4(struct transit *t, const void *quote, size_t len, __u32 mtu, struct relay_time now,
-		   struct transit_out *out);
+void transit_icmp4(struct transit *t, const void *quote, size_t len, __u8 code, __u32 mtu,
+		   struct relay_time now, struct transit_out *out);
 
 #endif

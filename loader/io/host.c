@@ -30,6 +30,17 @@ static void add4(struct finding *f, __be32 addr)
 		f->v4[f->n_v4++] = (struct prefix4){ addr, 32 };
 }
 
+/* The addresses of a network that are nobody's: its first, which old hosts take for a broadcast, and its last. */
+static void add_ends(struct finding *f, __be32 addr, __u8 len)
+{
+	const __u32 hosts = len ? ~0U >> len : ~0U;
+
+	if (len < 31) { /* RFC 3021 */
+		add4(f, addr & ~BE32(hosts));
+		add4(f, addr | BE32(hosts));
+	}
+}
+
 static int on_address(const struct nlmsghdr *h, void *data)
 {
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(h);
@@ -47,8 +58,8 @@ static int on_address(const struct nlmsghdr *h, void *data)
 			f->host.has_service |= WIRE32(mnl_attr_get_u32(a)) == f->service;
 		if (ifa->ifa_family == AF_INET && (type == IFA_LOCAL || type == IFA_BROADCAST))
 			add4(f, WIRE32(mnl_attr_get_u32(a)));
-		else if (ifa->ifa_family == AF_INET && type == IFA_ADDRESS && ifa->ifa_prefixlen < 31)
-			add4(f, WIRE32(mnl_attr_get_u32(a)) | BE32(~0U >> ifa->ifa_prefixlen)); /* broadcast, also where none is given */
+		else if (ifa->ifa_family == AF_INET && type == IFA_ADDRESS)
+			add_ends(f, WIRE32(mnl_attr_get_u32(a)), ifa->ifa_prefixlen);
 		else if (ifa->ifa_family == AF_INET6 && (type == IFA_LOCAL || (type == IFA_ADDRESS && !local)))
 			local = addr;
 	}

@@ -51,7 +51,12 @@ int socket4_new(int type, int protocol, const char *what, struct socket4 **ret, 
 		free(s);
 		return err;
 	}
-	if (set(s->fd, IPPROTO_IP, IP_RECVERR, 1) || set(s->fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) {
+	/*
+	 * DF off (RFC 4380 5.1.2), unless a header of ours says otherwise, and nobody's word on a path is
+	 * taken: anybody may forge it, and the kernel would keep it for ten minutes.
+	 */
+	if (set(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT) ||
+	    set(s->fd, IPPROTO_IP, IP_RECVERR, 1) || set(s->fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) {
 		err = fail_options(s, e);
 		socket4_free(s);
 		return err;

@@ -39,9 +39,7 @@ int udp_new(struct endpoint4 service, struct socket4 **ret, struct error *warnin
 	if (got < SOCKET4_BUFFER)
 		error_set(warning, 0, "UDP receive buffer is %d bytes, not %d: "
 			  "sysctl -w net.core.rmem_max=%d", got, 2 * SOCKET4_BUFFER, SOCKET4_BUFFER);
-	err = socket4_set(s, IP_MTU_DISCOVER, IP_PMTUDISC_DONT, e); /* DF off, RFC 4380 5.1.2 */
-	if (!err)
-		err = socket4_set(s, IP_RECVTOS, 1, e); /* for ECN */
+	err = socket4_set(s, IP_RECVTOS, 1, e); /* for ECN */
 	if (!err)
 		err = bind_to(socket4_fd(s), service, e);
 	if (err) {

@@ -21,8 +21,8 @@ from lab import BUILD, Lab, Navalis, wait_for  # noqa: E402
 WAYS = ("decap", "encap")
 HOSTS = 64  # native ones
 # the bench's clients share servers and native hosts: no cap may stand in the way
-NO_CAPS = ("clients_per_address = 0\nclients_per_net = 0\nnew_clients_per_second = 0\nnew_clients_per_source = 0\n"
-           "bubbles_per_client_address = 0\nbubbles_per_server = 0\n")
+NO_CAPS = ("[navalis]\nbubbles_per_client_address = 0\n[teredo]\nclients_per_address = 0\nclients_per_net = 0\nnew_clients_per_second = 0\nnew_clients_per_source = 0\n"
+           "bubbles_per_server = 0\n")
 
 
 class Yard(Lab):

@@ -32,6 +32,7 @@
 
 #define COUNTERS (NAV_NICS * NAV_COUNTERS)
 #define FRAME_MAX 16384
+#define BYTES_MAX sizeof(struct nav_routes) /* the longest value, and longer than any frame */
 #define LOG_SIZE (1 << 20)
 
 static struct navalis_bpf *skel;
@@ -72,24 +73,26 @@ static int bytes_of(struct json_object *cmd, const char *name, void *buf, size_t
 	const char *s = text_of(cmd, name);
 	size_t len = strlen(s) / 2;
 	__u8 *p = buf;
-	unsigned int byte;
 
 	if (len > size || strlen(s) % 2)
 		return -1;
 	for (size_t i = 0; i < len; i++) {
-		if (sscanf(s + 2 * i, "%2x", &byte) != 1)
+		const char digits[] = { s[2 * i], s[2 * i + 1], '\0' };
+		char *end;
+
+		p[i] = (__u8)strtoul(digits, &end, 16);
+		if (*end)
 			return -1;
-		p[i] = (__u8)byte;
 	}
 	return (int)len;
 }
 
 static struct json_object *hex(const void *buf, size_t len)
 {
-	static char s[2 * FRAME_MAX + 1];
+	static char s[2 * BYTES_MAX + 1];
 	const __u8 *p = buf;
 
-	for (size_t i = 0; i < len && i < FRAME_MAX; i++)
+	for (size_t i = 0; i < len && i < BYTES_MAX; i++)
 		sprintf(s + 2 * i, "%02x", p[i]);
 	return json_object_new_string_len(s, (int)(2 * len));
 }
@@ -193,7 +196,7 @@ static size_t value_size(const struct bpf_map *map)
 
 static struct json_object *op_map(struct json_object *cmd, const char *op)
 {
-	static __u8 key[64], value[FRAME_MAX];
+	static __u8 key[64], value[BYTES_MAX];
 	struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, text_of(cmd, "map"));
 	struct json_object *o;
 	int fd, err;

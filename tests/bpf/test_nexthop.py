@@ -9,7 +9,7 @@ import pytest
 from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, UDP, address, v4, v6
 from xdp import GATEWAY4, GATEWAY6, MACS, PASS, PORT, REDIRECT, SERVICE
 
-REGIONS = 256
+REGIONS = 8192
 NATIVE, CLIENT = "2a00:f::7", address("8.0.1.1", "8.0.9.9", 40000)
 _changes = itertools.count(100)
 

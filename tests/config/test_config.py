@@ -25,6 +25,7 @@ def test_good(tmp_path):
 BAD = {
     "[navalis]\ninterface = eth0\n": "navalis.conf:2: no key «interface» in [navalis]: did you mean «interfaces»?",
     GOOD + "max_client = 5\n": "navalis.conf:5: no key «max_client» in [teredo]: did you mean «max_clients»?",
+    GOOD + "local_services = yes\n": "navalis.conf:5: no key «local_services» in [teredo]: it belongs into [navalis]",
     "[teredos]\nservice = 1.2.3.4:5\n": "navalis.conf:1: no section [teredos]: did you mean [teredo]?",
     GOOD + "max_clients = many\n": "navalis.conf:5: max_clients = many: a number from 64 to 16777216 is allowed here",
     GOOD + "max_clients = 63\n": "navalis.conf:5: max_clients = 63: a number from 64 to 16777216 is allowed here",
@@ -261,6 +262,10 @@ BAD_SECTIONS = {
     OFF + SIXIN4.replace("2a00:200:", "2a00:300:") + SIXBED4: (7, "[6bed4] and [6in4 a]: the prefixes overlap"),
     OFF + SIXBED4.replace("2a00:300:", "2a00:100:") + SIXRD: (6, "[6bed4] and [6rd home]: the prefixes overlap"),
     OFF + HG48 + SIXIN4.replace("2a00:200::/48", "fd4a::/16"): (6, "[hg48] and [6in4 a]: the prefixes overlap"),
+    # what is behind a tunnel is routed
+    **{OFF + "[teredo]\nservice = 8.0.0.1\nbubble_source = %s\n" % inside + section: (6, "[%s]: bubble_source is behind it, and has to be routed nowhere" % name)
+       for section, inside, name in ((SIXBED4, "2a00:300:0:1::/64", "6bed4"), (SIXTO4, "2002:800:1::/64", "6to4"), (HG48, "fd4a:6b8c:2d10:1::/64", "hg48"),
+                                     (SIXRD, "2a00:100:7::/64", "6rd home"), (SIXIN4, "2a00:200:0:7::/64", "6in4 a"))},
     # sockets
     OFF + "[teredo]\nservice = 8.0.0.2:3544\n" + SERVER: (5, "[teredo-server]: its address and port are those of [teredo]"),
     OFF + "[teredo]\nservice = 8.0.0.3:3544\n" + SERVER: (5, "[teredo-server]: its address and port are those of [teredo]"),

@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from teredo import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, address, v6  # noqa: E402
 
 NATS = ("8.0.2.1", "8.0.11.1")  # Alice's and Bob's
-HOST = "behind_nat = yes\nlocal_services = yes\n"
+HOST = "behind_nat = yes\n[navalis]\nlocal_services = yes\n"
 SERVER = "[teredo-server]\nprimary = 8.0.1.1\nsecondary = 8.0.1.2\n"
 FORWARDING = ("net.ipv4.conf.all.forwarding", "net.ipv6.conf.all.forwarding")
 PORT = 8080
@@ -46,7 +46,7 @@ def alice(request, scene):
     own = ["2a00:1::%s:%d" % ("a" if request.param == "off" else "b", i) for i in range(1, 4)]
     for a in own:
         scene.relay.run("ip addr add %s/64 dev v4 nodad" % a)
-    with Navalis(scene, request.param, HOST + "[navalis]\nserve = %s\n" % " ".join(a + "/128" for a in own)) as relay:
+    with Navalis(scene, request.param, HOST + "serve = %s\n" % " ".join(a + "/128" for a in own)) as relay:
         relay.own = own
         relay.fresh = iter(own)  # for each call: what Bob knows of an address he trusts for 30 s, her NAT shut or not
         yield relay

@@ -11,8 +11,8 @@ from lab import BUILD, SERVICE, Navalis, awake, first, fresh_native, wait_for
 
 CLIENTS, PPS, KILLS = 1000, 20000, 10
 # the thousand share one address, one server and one native host: no cap may stand in the way
-NO_CAPS = ("clients_per_address = 0\nclients_per_net = 0\nnew_clients_per_second = 0\n"
-           "new_clients_per_source = 0\nbubbles_per_client_address = 0\nbubbles_per_server = 0\n")
+NO_CAPS = ("[navalis]\nbubbles_per_client_address = 0\n[teredo]\nclients_per_address = 0\nclients_per_net = 0\nnew_clients_per_second = 0\n"
+           "new_clients_per_source = 0\nbubbles_per_server = 0\n")
 
 
 def test_kill_9_ten_times_under_20_kpps_each_way_loses_nothing(lab):

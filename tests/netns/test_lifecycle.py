@@ -93,7 +93,7 @@ def test_a_thousand_reloads_under_load_lose_nothing(lab, relay):
     good = configuration(relay)
     variants = itertools.cycle([
         (good + "refuse = 8.9.0.0/16\n".replace("refuse", "[navalis]\nrefuse"), True), (good, True),
-        (good + "unreachables_per_second = 7\n", True), (good + "nonsense = 1\n", False),
+        (good + "[navalis]\nunreachables_per_second = 7\n", True), (good + "nonsense = 1\n", False),
         (good[:len(good) * 2 // 3], False), (good[:-1], False), ("", False),
         (good.replace("max_clients", "#").replace("service = 8.0.2.1:3545", "service = 8.0.2.1:3546"), False)])
     with under_load(lab, relay) as result:
@@ -168,7 +168,7 @@ def test_a_reload_follows_a_link(lab):
         link, one, two = relay.conf, relay.conf + ".1", relay.conf + ".2"
         os.rename(link, one)
         with open(one) as f, open(two, "w") as g:
-            g.write(f.read() + "unreachables_per_second = 7\n")
+            g.write(f.read() + "[navalis]\nunreachables_per_second = 7\n")
         try:
             for relay.conf in (link, os.path.relpath(link)):
                 os.symlink(one, link)

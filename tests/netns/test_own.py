@@ -77,7 +77,7 @@ def test_clients_are_kept_from_the_relay_s_own_services(lab, addresses, mode):
 
 @pytest.mark.parametrize("mode", ["off", "native"])
 def test_local_services_lets_them_in(lab, addresses, mode):
-    with Navalis(lab, mode, "local_services = yes", instance=ME) as relay:
+    with Navalis(lab, mode, "[navalis]\nlocal_services = yes", instance=ME) as relay:
         c, wire = Proven(lab, relay), lab.inet.capture("to-relay")
         for here in HERE:
             data, got = os.urandom(16), []
@@ -94,7 +94,7 @@ def test_local_services_lets_them_in(lab, addresses, mode):
 def test_rfc4380_5_2_4_no_client_is_at_an_address_of_ours(lab, addresses, mode):
     with Navalis(lab, mode, instance=ME) as relay:
         assert relay.json("status", "--no-rates")["service_here"]
-        for n, ours in enumerate(("8.96.0.1", "8.96.99.1", "8.96.99.255", SERVICE[0]), 1):
+        for n, ours in enumerate(("8.96.0.1", "8.96.99.1", "8.96.99.255", "8.96.99.0", "8.0.2.0", "8.0.2.255", SERVICE[0]), 1):
             lab.native.ping(address("8.0.1.1", ours, 4000), src=fresh_native(), wait=0.1)
             wait_for("%s is refused" % ours, lambda: dropped(relay, "CLIENT_OURS") == n)
 

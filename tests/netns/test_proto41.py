@@ -2,6 +2,7 @@
 """6to4, 6rd and 6in4 through the relay: peers made by hand on one side, the native kernel on the other."""
 import ipaddress
 import os
+import re
 import select
 import socket
 import struct
@@ -10,7 +11,7 @@ import sys
 import pytest
 
 from counted import hits
-from lab import ROOT, Lab, Navalis, fresh_native
+from lab import ROOT, Lab, Navalis, fresh_native, wait_for
 from native import carries, counted, data, fast, native_get, native_send
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
@@ -168,10 +169,19 @@ def test_routes_follow_the_configuration_and_go_with_the_instance(yard):
 
 
 def test_an_address_that_is_not_here_is_said_to_be_missing(yard):
-    extra = "[6to4]\nlocal = 8.0.2.1\n[6rd]\nprefix = 2a01:db8::/32\nborder_relay = 8.0.2.77\n"
+    extra = "[6to4]\nlocal = 8.0.2.1\nanycast = yes\n[6rd]\nprefix = 2a01:db8::/32\nborder_relay = 8.0.2.77\n"
     with Navalis(yard, "off", extra=extra, instance="nvr%d" % os.getpid()):
         log = yard.log("navalisd")
-        assert "[6rd]: 8.0.2.77 is not on this host" in log and "[6to4]" not in log
+        assert re.findall(r"\[(\S+)\]: (\S+) is not on this host", log) == [("6to4", "192.88.99.1"), ("6rd", "8.0.2.77")]
+
+
+def test_as_many_tunnels_as_there_may_be_leave_next_hops_by_route(yard):
+    """No two of their prefixes lie beside each other."""
+    def tunnel(i):
+        nets = " ".join("2a02:%x:%x::/48" % (n + 1, 2 * i) for n in range(4))
+        return "[6in4 t%d]\nlocal = 8.0.2.3\nremote = 9.0.%d.%d\nprefixes = %s\n" % (i, 1 + i // 200, 1 + i % 200, nets)
+    with Navalis(yard, "native", extra="".join(map(tunnel, range(512))), instance="nvr%d" % os.getpid()) as relay:
+        wait_for("next hops are known", lambda: relay.json("status", "--no-rates")["next_hops"] == {"ipv4": "route", "ipv6": "route"}, 5)
 
 
 # ---- what goes through

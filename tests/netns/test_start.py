@@ -65,9 +65,18 @@ def test_forwarding_off_is_for_a_host_that_serves_itself_alone(lab):
     key = "net.ipv6.conf.all.forwarding"
     off = {"setup": ["sysctl -qw %s=0" % key], "undo": ["sysctl -qw %s=1" % key, "sysctl -qw net.ipv6.conf.v4.forwarding=1",
                                                          "sysctl -qw net.ipv6.conf.v6.forwarding=1"], "service": "8.0.7.7:3545"}
-    services = "\n[teredo]\nlocal_services = yes"
-    for itself, extra in ((True, "serve = 2a00:1::1/128 2a00:1::5/128" + services), (False, "serve = 2a00:1::1/128"),
-                          (False, "serve = 2a00:1::1/128 2a00:1::/64" + services), (False, services)):
+    services = "\nlocal_services = yes"
+    own = "serve = 2a00:1::1/128 2a00:1::5/128" + services
+    back = "\n[6to4]\nlocal = 8.0.2.1\nreturn_only = yes\nsends_for = 2a00:1::1/128"
+    server = "\n[teredo-server]\nprimary = 8.0.7.8"
+    for itself, extra in ((True, own), (True, own + back), (True, own + server),
+                          (False, "serve = 2a00:1::1/128"), (False, "serve = 2a00:1::1/128" + server), (False, back),
+                          (False, "serve = 2a00:1::1/128 2a00:1::/64" + services), (False, services),
+                          (False, own + back + " 2a00:1::/64"), (False, own + "\n[6to4]\nlocal = 8.0.2.1"),
+                          (False, own + "\n[6rd]\nprefix = 2a01:db8::/32\nborder_relay = 8.0.2.2"),
+                          (False, own + "\n[6in4]\nlocal = 8.0.2.3\nremote = 8.0.13.1\nprefixes = 2a02:5::/48"),
+                          (False, own + "\n[6bed4]\nservice = 8.0.2.1\nprefix = 2a03:6bed:4::/64"),
+                          (False, own + "\n[hg48]\nservice = 8.0.2.1\nprefix = fd4a:6b8c:2d10:1::/80")):
         text = refused(lab, extra, **off)
         assert ("ip address add" in text, "sysctl -w" in text) == (itself, not itself), extra
 

@@ -152,6 +152,9 @@ static void rfc5969_9_2_from_customer_edges(void **st)
 	expect_reason(rd_in(&d, CE4, BR4, CE6, "2001:db8:0:100::"), R_TUNNEL_LOCAL);
 	expect_reason(rd_in(&d, CE4, BR4, CE6, "2001:db8:0:100::1"), R_DST_OWN_TUNNEL);
 	expect_reason(rd_in(&d, CE4, BR4, CE6, "2001:db8:0:1ff::"), R_DST_OWN_TUNNEL);
+	/* a relay outside the domain's IPv4 prefix has none: that one is a customer's */
+	d = domain("2001:db8::/32", "10.0.0.0", 8, "192.31.196.1");
+	assert_int_equal(rd_in(&d, CE4, "192.31.196.1", CE6, "2001:db8:1fc4:100::"), R_NONE);
 	/* a domain of public addresses, where this host has one, too */
 	d = domain("2001:db8::/32", "0.0.0.0", 0, "8.8.8.8");
 	assert_int_equal(rd_in(&d, "192.0.2.33", "8.8.8.8", "2001:db8:c000:221::1", FAR6), R_NONE);

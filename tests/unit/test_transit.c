@@ -61,7 +61,7 @@ static int setup(void **st)
 	f->now = (struct relay_time){ 1000000, 4000 };
 	assert_int_equal(sixin4_table_new(tunnel, 2, &f->in4), 0);
 	assert_int_equal(transit_new(p, &f->host, 1, &f->transit), 0);
-	transit_set(f->transit, 2, 3);
+	transit_set(f->transit, 2, 3, 5);
 	transit_set_sixin4(f->transit, f->in4);
 	*st = f;
 	return 0;
@@ -469,10 +469,10 @@ static void rfc4213_3_8_neighbour_unreachability_is_answered(void **st)
 
 /* ---- ICMPv4 */
 
-static enum reason icmp4(struct fixture *f, const char *src, const char *dst, __u32 mtu, size_t len)
+static enum reason icmp4(struct fixture *f, const char *src, const char *dst, __u8 code, __u32 mtu, size_t len)
 {
 	outer(f, src, dst, 0);
-	transit_icmp4(f->transit, f->pkt, len, mtu, f->now, &f->out);
+	transit_icmp4(f->transit, f->pkt, len, code, mtu, f->now, &f->out);
 	return f->out.reason;
 }
 
@@ -481,24 +481,56 @@ static void rfc4213_3_4_senders_hear_of_icmpv4_errors(void **st)
 	struct fixture *f = *st;
 
 	inner(f, NATIVE, SITE, 17, 100);
-	expect_reason(icmp4(f, OURS, SITE4, 0, 160), R_ICMP4_MATCHED);
+	expect_reason(icmp4(f, OURS, SITE4, 1, 0, 160), R_ICMP4_MATCHED);
 	expect_error(f, 1, 3, 0);
-	expect_reason(icmp4(f, OURS, SITE4, 0, 60), R_ICMP4_MATCHED);
-	expect_reason(icmp4(f, OURS, SITE4, 0, 59), R_ICMP4_IGNORED);
-	expect_reason(icmp4(f, OURS, "8.0.9.2", 0, 160), R_ICMP4_IGNORED);
-	expect_reason(icmp4(f, BR, SITE4, 0, 160), R_ICMP4_IGNORED);
+	expect_reason(icmp4(f, OURS, SITE4, 1, 0, 60), R_ICMP4_MATCHED);
+	expect_reason(icmp4(f, OURS, SITE4, 1, 0, 59), R_ICMP4_IGNORED);
+	expect_reason(icmp4(f, OURS, "8.0.9.2", 1, 0, 160), R_ICMP4_IGNORED);
+	expect_reason(icmp4(f, BR, SITE4, 1, 0, 160), R_ICMP4_IGNORED);
 	f->now.ms += 1000;
-	expect_reason(icmp4(f, OURS, SITE4, 1400, 160), R_ICMP4_IGNORED); /* DF was not set */
+	expect_reason(icmp4(f, OURS, SITE4, 4, 1400, 160), R_ICMP4_IGNORED); /* DF was not set */
 	inner(f, NATIVE, CE, 17, 100);
-	expect_reason(icmp4(f, BR, CE4, 1400, 160), R_ICMP4_MATCHED);
+	expect_reason(icmp4(f, BR, CE4, 4, 1400, 160), R_ICMP4_MATCHED);
 	expect_error(f, 2, 0, 1380);
-	expect_reason(icmp4(f, BR, CE4, 600, 160), R_ICMP4_MATCHED);
+	expect_reason(icmp4(f, BR, CE4, 4, 600, 160), R_ICMP4_MATCHED);
 	expect_error(f, 2, 0, 1280);
+	f->now.ms += 1000;
+	expect_reason(icmp4(f, BR, CE4, 4, 0, 160), R_ICMP4_MATCHED); /* of a router that does not know of RFC 1191 */
+	expect_error(f, 2, 0, 1280);
+	inner(f, NATIVE, SITE, 17, 100);
+	expect_reason(icmp4(f, OURS, SITE4, 4, 0, 160), R_ICMP4_IGNORED);
 	inner(f, NATIVE, "2a04::1", 17, 100);
-	expect_reason(icmp4(f, BR, CE4, 0, 160), R_ICMP4_IGNORED);
+	expect_reason(icmp4(f, BR, CE4, 1, 0, 160), R_ICMP4_IGNORED);
 }
 
-/* ---- UDP: a port that nothing is configured for, and the endpoints of HG48 */
+/* ---- UDP: advertisements, a port that nothing is configured for, and the endpoints of HG48 */
+
+static void advertisements_are_limited_to_one_address_and_in_all(void **st)
+{
+	struct fixture *f = *st;
+	const struct {
+		const char *from;
+		enum reason reason;
+	} asks[] = {
+		{ "8.0.9.1", R_SOLICITED }, { "8.0.9.1", R_SOLICITED }, { "8.0.9.1", R_SOLICITED },
+		{ "8.0.9.1", R_LIMIT_CLIENT }, /* which spends nothing of the others' */
+		{ "8.0.9.2", R_SOLICITED }, { "8.0.9.3", R_SOLICITED }, { "8.0.9.4", R_LIMIT_PEERS },
+	};
+
+	f->policy.sixbed4[0] = (struct sixbed4_config){
+		.service = ep(OURS, 25790), .prefix = 0x0300032aULL, .mtu = 1280, .min_port = 1024,
+	};
+	for (size_t i = 0; i < sizeof(asks) / sizeof(*asks); i++) {
+		struct ipv6hdr *rs = inner(f, "fe80::1", "ff02::2", 58, 8);
+
+		rs->hop_limit = 255;
+		memcpy(f->pkt + 60, "\x85\0\0\0\0\0\0", 8);
+		icmp6_seal(rs);
+		transit_from_udp(f->transit, PORT_SIXBED4, f->pkt + 20, 48, ep(asks[i].from, 4000), 0, f->now, &f->out);
+		expect_reason(f->out.reason, asks[i].reason);
+		assert_int_equal(f->out.act, asks[i].reason == R_SOLICITED ? TRANSIT_SEND : TRANSIT_NOTHING);
+	}
+}
 
 static void a_port_of_a_mechanism_that_is_off_takes_nothing(void **st)
 {
@@ -695,6 +727,7 @@ int main(void)
 		T(rfc6343_4_2_1_the_relay_says_that_it_lives),
 		T(rfc4213_3_8_neighbour_unreachability_is_answered),
 		T(rfc4213_3_4_senders_hear_of_icmpv4_errors),
+		T(advertisements_are_limited_to_one_address_and_in_all),
 		T(a_port_of_a_mechanism_that_is_off_takes_nothing),
 		cmocka_unit_test(endpoints_of_hg48_are_forgotten_and_not_too_many),
 		cmocka_unit_test(unheard_endpoints_of_hg48_hold_half_of_the_table_for_a_window),
