@@ -13,7 +13,7 @@ enum reason sixbed4_ask_out(struct transit *t, __u32 id, const struct passage *p
 
 	out->port = PORT_SIXBED4 + id;
 	if (r == R_NONE || r == R_HOP_LIMIT_OUT || r == R_TOO_BIG)
-		return policy_native_src(t->policy, &t->host->own, &p->ip6->saddr);
+		return policy_native_src(t->policy, &t->host->own, transit_source(t, p));
 	return r;
 }
 

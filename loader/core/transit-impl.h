@@ -71,6 +71,14 @@ enum reason transit_enter_local(struct transit *t, __u8 tos, struct passage *p);
 /* May the advertisement be sent to this address? R_NONE, or why not. */
 enum reason transit_may_advertise(struct transit *t, __be32 addr, struct relay_time now);
 
+/* Who is asked for; this host, whose errors go to all, as one of those who are served. */
+static inline const struct in6_addr *transit_source(const struct transit *t, const struct passage *p)
+{
+	const bool own = t->policy->n_served && in6_equal(&p->ip6->saddr, &t->host->source);
+
+	return own ? &t->policy->served[0].addr : &p->ip6->saddr;
+}
+
 static inline struct refuse4 transit_refused(const struct transit *t)
 {
 	return (struct refuse4){ &t->policy->refused, &t->host->own.v4 };

@@ -219,7 +219,7 @@ static enum reason ask_out(struct transit *t, const struct way *w, const struct 
 {
 	const struct nav_config *p = t->policy;
 	const struct nav_own *own = &t->host->own;
-	const struct in6_addr *src = &pkt->ip6->saddr, *dst = &pkt->ip6->daddr;
+	const struct in6_addr *src = transit_source(t, pkt), *dst = &pkt->ip6->daddr;
 
 	switch (w->tunnel) {
 	case TUNNEL_SIXTO4:

@@ -503,6 +503,21 @@ static void rfc4213_3_4_senders_hear_of_icmpv4_errors(void **st)
 	expect_reason(icmp4(f, BR, CE4, 1, 0, 160), R_ICMP4_IGNORED);
 }
 
+static void errors_of_this_host_reach_peers_whoever_is_served(void **st)
+{
+	static const char *const to[] = { SITE, CE, "2a02:5::9" };
+	struct fixture *f = *st;
+
+	f->policy.n_served = 1;
+	f->policy.served[0] = pfx("2a00:f::", 64);
+	for (size_t i = 0; i < sizeof(to) / sizeof(*to); i++) {
+		inner(f, "2a00:1::1", to[i], 58, 8);
+		expect_reason(from_native(f), R_ENCAP);
+		inner(f, "2a00:1::2", to[i], 58, 8);
+		expect_reason(from_native(f), R_SRC_NOT_SERVED);
+	}
+}
+
 /* ---- UDP: advertisements, a port that nothing is configured for, and the endpoints of HG48 */
 
 static void advertisements_are_limited_to_one_address_and_in_all(void **st)
@@ -727,6 +742,7 @@ int main(void)
 		T(rfc6343_4_2_1_the_relay_says_that_it_lives),
 		T(rfc4213_3_8_neighbour_unreachability_is_answered),
 		T(rfc4213_3_4_senders_hear_of_icmpv4_errors),
+		T(errors_of_this_host_reach_peers_whoever_is_served),
 		T(advertisements_are_limited_to_one_address_and_in_all),
 		T(a_port_of_a_mechanism_that_is_off_takes_nothing),
 		cmocka_unit_test(endpoints_of_hg48_are_forgotten_and_not_too_many),
