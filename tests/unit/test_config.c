@@ -101,7 +101,7 @@ static void server_addresses(void **st)
 static void advertisements_are_limited_in_ticks(void **st)
 {
 	struct nav_config *p = policy(OFF SERVER);
-	struct nav_config *q = policy(OFF TEREDO "bubbles_per_client_address = 0\n");
+	struct nav_config *q = policy(OFF "bubbles_per_client_address = 0\n" TEREDO);
 	struct meter m = { 0 };
 	__u32 taken = 0;
 
