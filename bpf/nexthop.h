@@ -244,7 +244,9 @@ nexthop_find(void *map, const struct frame *f, const struct nexthop_target *t, _
 			if (!e)
 				return NULL;
 		}
-		*e = (struct nexthop_entry){ { p.key[0], p.key[1] }, ask->hop };
+		e->key[0] = p.key[0];
+		e->key[1] = p.key[1];
+		e->hop = ask->hop;
 	}
 	if (p.n < REGION_HOPS)
 		m->hop = e->hop;

@@ -114,13 +114,13 @@ static int read_clock(struct navalis_bpf *skel, struct nav_clock *clock)
 }
 
 /*
- * Three of four slots taken when it is full: one of twenty clients is then beside its home or far from
- * it, and of 4 M clients the words are 43 MB and the identities 85. Two of three would be 3 % and 144 MB.
+ * Seven of nine slots taken when it is full: one of sixteen clients is then beside its home or far from
+ * it, and of 4 M clients the words are 41 MB and the identities 82. Two of three would be 3 % and 144 MB.
  * In a table of a few clients chance may crowd them, hence the handful of buckets.
  */
 static __u32 buckets_for(__u32 clients)
 {
-	return (clients / 6 + 16) & ~1U;
+	return (__u32)((__u64)clients * 9 / 56 + 16) & ~1U;
 }
 
 int datapath_load_error(int err, struct error *e)
