@@ -8,6 +8,7 @@
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/udp.h>
+#include <navalis/tunnels.h>
 #include <navalis/teredo-server.h>
 
 #define HEADERS_MAX 104

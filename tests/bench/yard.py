@@ -72,7 +72,7 @@ class Yard(Lab):
         return json.loads(line)
 
     def run(self, to, way, clients, packets, inner=64):
-        """{"ns", "wall_ns", "share"}: for a packet with all that follows on CPU 0; and the part that came out."""
+        """{"ns", "wall_ns", "share", "first"}: for a packet with all that follows on CPU 0; the part that came out; packets before them."""
         got = self.order(op="run", way=way, clients=clients, inner=inner, packets=packets, hosts=HOSTS, **self.doors[to, way])
         got["share"] = got.pop("sunk") / packets
         return got
