@@ -234,7 +234,8 @@ static void op_run(struct json_object *cmd, struct json_object *ret)
 	l->clients = (__u32)int_of(cmd, "clients");
 	l->hosts = (__u32)int_of(cmd, "hosts");
 	began = now();
-	run(p, frame, len, l->out4, batch, batch); /* setting a run up takes some 30 ms, mostly of waiting */
+	/* setting a run up takes some 30 ms, mostly of waiting */
+	run(p, frame, len, l->out4, batch, batch);
 	first = now();
 	before = sunk(sink).packets;
 	ns = run(p, frame, len, l->out4, packets, batch);
