@@ -103,7 +103,7 @@ STEP int hg48_decap(struct xdp_md *ctx)
 	if (ecn < 0)
 		return R_ECN_CONGESTED;
 	t->ecn = (__u8)ecn;
-	r = decap_extensions(c, ip6);
+	r = ip6_inside(c, ip6, false);
 	if (r != R_NONE)
 		return r;
 	return t->hop_limit <= 1 ? R_HOP_LIMIT_IN : R_NONE;

@@ -114,13 +114,13 @@ static int read_clock(struct navalis_bpf *skel, struct nav_clock *clock)
 }
 
 /*
- * Seven of nine slots taken when it is full: one of sixteen clients is then beside its home or far from
- * it, and of 4 M clients the words are 41 MB and the identities 82. Two of three would be 3 % and 144 MB.
+ * Four of five slots taken when it is full: one of fifteen clients is then beside its home or far from
+ * it, and of 4 M clients the words are 40 MB and the identities 80. Two of three would be 3 % and 144 MB.
  * In a table of a few clients chance may crowd them, hence the handful of buckets.
  */
 static __u32 buckets_for(__u32 clients)
 {
-	return (__u32)((__u64)clients * 9 / 56 + 16) & ~1U;
+	return (__u32)((__u64)clients * 5 / 32 + 16) & ~1U;
 }
 
 int datapath_load_error(int err, struct error *e)
@@ -136,7 +136,7 @@ static void size_maps(struct navalis_bpf *skel, __u32 buckets)
 {
 	bpf_map__set_max_entries(skel->maps.clients, buckets);
 	bpf_map__set_max_entries(skel->maps.identities, buckets * BUCKET_CLIENTS);
-	bpf_map__set_max_entries(skel->maps.remapped, buckets / 2 + 16);
+	bpf_map__set_max_entries(skel->maps.remapped, buckets / 3 + 16);
 }
 
 int datapath_open_object(struct datapath *d, bool xdp, struct navalis_bpf **ret, struct error *e)

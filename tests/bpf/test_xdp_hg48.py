@@ -170,6 +170,7 @@ IN = {
     "to ::1": (lambda: frame(dst="::1"), DROP, "DST_UNSPECIFIED"),
     "hop limit 1": (lambda: frame(hlim=1), PASS, "HOP_LIMIT_IN"),
     "rfc6040 4.2 congestion on not-ECT": (lambda: frame(ip=dict(tos=3)), DROP, "ECN_CONGESTED"),
+    "neighbour discovery": (lambda: frame(inner(Raw(b"\x86\0\0\0"), nh=58)), DROP, "ND_FORWARD"),
     "rfc5095 routing header 0": (lambda: frame(inner(Raw(b"\x3b\0\0\0\0\0\0\0"), nh=43)), DROP, "INNER_ROUTING"),
     "destination options": (lambda: frame(inner(Raw(b"\x3b\0\x01\x04\0\0\0\0"), nh=60)), PASS, "INNER_EXTENSION"),
 }

@@ -166,6 +166,37 @@ def test_an_mtu_is_told_where_it_is_asked_for(x):
     x.load(**CONFIG)
 
 
+V20 = bytes.fromhex("45000059bb910000801178aac0a8041f2854193d0c020dd800457fdc000100006aeec3b128884291006000000000083afffe80"
+                    "0000000000000000fffffffffffeff02000000000000000000000000000285007d3800000000")
+V23 = bytes.fromhex("000100006aeec3b12888429100000063bff60102036000000000303afffe800000000000008000f227bec91c87fe80000000000000"
+                    "0000fffffffffffe86009f560000000000000000000007d003044040ffffffffffffffff00000000200100004136e3780000000000000000")
+V24 = bytes.fromhex("45000044000000004011d1d3c01fc4074136e3780dd90dd80030f9af6000000000003b40fe80000000000000123456789abcdef0"
+                    "200100004136e37824c763bff6010203")
+V25 = bytes.fromhex("4500004c0000000040114df84136e37809fefdfc0dd89c40003879650000f2263fe03bf86000000000003b40fe80000000000000"
+                    "123456789abcdef0200100004136e37824c763bff6010203")
+CAPTURED = "65.54.227.120"
+HEAD = bytes(ETH / IP())[:14]
+
+
+def test_vectors_20_to_25_byte_by_byte(x):
+    """The frames of a Windows client and of a relay, as they are on the wire."""
+    x.load(own4=(SERVICE, CAPTURED), server=server(CAPTURED, "65.54.227.121"))
+    ident = lambda out, want: IP(bytes(IP(out[14:34], id=IP(want).id, chksum=None)) + out[34:])  # noqa: E731
+    out = x.expect(HEAD + V24, TX, "SERVER_RELAYED")
+    assert bytes(ident(out, V25)) == V25 and IP(out[14:]).ttl == 64
+    # the one of the capture asks another server, from behind a NAT that 9.254.253.252:40000 is the outside of
+    asked = IP(V20)
+    asked.src, asked.dst, asked.chksum, asked[UDP].sport, asked[UDP].chksum = "9.254.253.252", CAPTURED, None, 40000, None
+    out = x.expect(bytes(ETH / asked), TX, "SOLICITED")
+    answer = IP(out[14:])
+    assert bytes(answer[UDP].payload) == V23
+    assert (answer.src, answer.dst, answer[UDP].sport, answer[UDP].dport) == (CAPTURED, "9.254.253.252", 3544, 40000)
+    x.load(own4=(SERVICE, "40.84.25.61"), server=server("40.84.25.60", "40.84.25.61"))
+    out = x.expect(HEAD + V20, TX, "SOLICITED")  # and as it came, which a list of refused addresses would not let
+    assert bytes(IP(out[14:])[UDP].payload)[13:21] == origin("192.168.4.31", 0x0c02)
+    x.load(**CONFIG)
+
+
 def test_an_address_is_sent_so_many_advertisements(x):
     x.load(**CONFIG, advertise=(1, 3))  # 3 at once, and then one in a thousand ticks
     others = [dict(src="11.0.9.%d" % i) for i in range(10, 20)]

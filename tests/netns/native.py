@@ -7,10 +7,21 @@ import socket
 import sys
 import time
 
-from lab import ROOT, wait_for
+from counted import hits
+from lab import ROOT, Navalis, wait_for
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from teredo import IPv6, Raw  # noqa: E402
+
+
+@contextlib.contextmanager
+def balanced(lab, mode, conf):
+    """A relay for a module's tests, whose counts agree at their end."""
+    with Navalis(lab, mode, extra=conf, instance="nvp%d" % os.getpid()) as made:
+        yield made
+        hits(made)
+        status = made.json("status")
+        assert status["slow_path"]["balanced"] and all(n["balanced"] for n in status["nics"]), status
 
 
 def count(relay, reason, where=None):

@@ -21,6 +21,7 @@ from pinned import ACTIONS, NAMES, Counts
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from frames import checksum, icmp6, ip4, ip6, tcp, udp, v4, v6  # noqa: E402
+from hg48 import address as hg48  # noqa: E402
 from proto41 import sixrd, sixto4  # noqa: E402
 from sixbed4 import address as bed, address_2012 as bed_2012  # noqa: E402
 from teredo import address as teredo  # noqa: E402
@@ -28,16 +29,17 @@ from teredo import address as teredo  # noqa: E402
 SEED, FRAMES = int(os.environ.get("SEED", 4380)), int(os.environ.get("FRAMES", 400))
 RELAY, BR, LOCAL, SERVER, SERVER_2 = "8.0.2.1", "8.0.2.2", "8.0.2.3", "8.0.2.5", "8.0.2.6"
 DOMAIN, MASK, WHOLE = "2a01:db8:4000::/35", 16, "2a01:db9::/32"
-NET, NET_2012 = "2a03:6bed:4::", "2a03:6bed:5::"
+NET, NET_2012, HG48_NET = "2a03:6bed:4::", "2a03:6bed:5::", "fd4a:6b8c:2d10:1::"
 SIDE = """[6in4 side]
 local = 8.0.2.3
 remote = 8.0.77.1
 prefixes = 2a02:77::/48
 mtu = 1480
 """
-UNLIMITED = """bubbles_per_client_address = 0
+UNLIMITED = """[navalis]
+bubbles_per_client_address = 0
+advertisements_per_second = 0
 unreachables_per_second = 0
-[navalis]
 slow_path_rate = 10000000
 """
 EVERYTHING = UNLIMITED + """cross = 6to4:6in4 6in4:6rd
@@ -74,6 +76,11 @@ retract = yes
 service = 8.0.2.1
 format = 2012
 prefix = 2a03:6bed:5::/64
+[hg48]
+service = 8.0.2.1
+prefix = fd4a:6b8c:2d10:1::/80
+unsolicited = yes
+new_per_source = 100000
 """ + SIDE
 RETURN = UNLIMITED + """[6to4]
 local = 8.0.2.1
@@ -217,10 +224,11 @@ class In:
     """Out of a tunnel."""
     slot, odd = 0, ODD_V6
 
-    def __init__(self, name, to, inside, turns=0, port=0, mtu=1280, far=far_end, before=None, likes=()):
+    def __init__(self, name, to, inside, turns=0, port=0, mtu=1280, far=far_end, before=None, likes=(), solicits=True,
+                 far_port=lambda serial: 4000 + 2 * serial):
         """turns: how many go to another address of the tunnel."""
         self.name, self.to, self.inside, self.turns, self.port, self.mtu = name + " in", to, inside, turns, port, mtu
-        self.far, self.before, self.likes = far, before, likes
+        self.far, self.far_port, self.before, self.likes, self.solicits = far, far_port, before, likes, solicits
 
     def make(self, m, serial, text):
         r, odd = m.r, m.odd
@@ -228,9 +236,9 @@ class In:
         if r.random() < self.turns:
             dst = self.inside(("8.0.%d.%d" % (32 + (serial >> 8), serial & 255), 7000 + 2 * serial), serial)
             m.tags.append("turns")
-        at = (odd("far", self.far(serial), ODD_V4, .08), odd("port", 4000 + 2 * serial, (0, 1, 1023, 3544, 4001, 25790), .03))
+        at = (odd("far", self.far(serial), ODD_V4, .08), odd("port", self.far_port(serial), (0, 1, 1023, 3544, 4001, 25790), .03))
         inside = self.inside(at, serial)
-        if self.port and r.random() < .15:  # an address is asked for
+        if self.port and self.solicits and r.random() < .15:  # an address is asked for
             name, packet = self.solicitation(m, text, serial)
         else:
             name, packet = m.inner(text, inside, dst, self.mtu)
@@ -267,6 +275,8 @@ def client(at, _serial):
     return teredo(SERVER, at[0], at[1])
 
 
+# an endpoint of HG48 that has answered: by its first packet, which is for the daemon
+BOB = "8.0.13.1", 4000
 SERVED = ("echo", "reply", "bubble", "discovery", "wrong ICMPv6 checksum", "ICMPv6 error")
 WAYS = [
     In("6to4", RELAY, lambda at, _: sixto4(at[0])),
@@ -279,6 +289,8 @@ WAYS = [
     In("teredo-server", SERVER, client, .4, port=3544, mtu=128, before=indications, likes=SERVED),
     In("teredo-server secondary", SERVER_2, client, .4, port=3544, mtu=128, before=indications, likes=SERVED,
        far=lambda serial: far_end(serial).replace("8.0", "8.1", 1)),
+    In("hg48", RELAY, lambda at, _: hg48(HG48_NET, *at), port=3546, solicits=False, far=lambda _: BOB[0], far_port=lambda _: BOB[1]),
+    Out("hg48", lambda at, _: hg48(HG48_NET, *BOB)),
     Out("6to4", lambda at, _: sixto4(at[0])),
     Out("6rd", lambda at, _: sixrd(DOMAIN, MASK, at[0]), mtu=1400),
     Out("6rd whole", lambda at, _: sixrd(WHOLE, 0, at[0])),
@@ -337,6 +349,8 @@ def but_udp_sum(out):
 DIFFERENT = {
     "the kernel drops what comes from an address of this host or of nobody, and XDP says so":
         lambda s, f: from_martian(s) and nothing(s) and dropped(f),
+    "our server takes what its own host's relay sends it, and cannot tell what says to be from a broadcast address of this host":
+        lambda s, f: f.by == ["OUTER_OURS"] and s.data[12] == 8 and socket.inet_ntoa(s.data[26:30]) == "8.0.2.255" and dropped(f),
     "the kernel drops what is no IPv4 or UDP header, and XDP says so":
         lambda s, f: nothing(s) and dropped(f) and f.by[0] in ("IP4_CHECKSUM", "IP4_LENGTH", "UDP_LENGTH"),
     "the kernel looks at the outer UDP checksum, XDP leaves that to the inner one":

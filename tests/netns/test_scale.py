@@ -87,7 +87,7 @@ def undisturbed(attempt, *args):
 
 def test_four_million_clients_fit_into_160_mb_most_of_them_at_home(lab):
     with four_millions(lab) as relay:
-        pid, table = relay.process.pid, MOST * 3 // 8 * 64  # which is mapped, and would count twice
+        pid, table = relay.process.pid, MOST * 5 // 32 * (64 + 8 * 16)  # which is mapped, and would count twice
         assert relay.filled["new"] == MOST - 64 and relay.filled["beside_percent"] < 10 and relay.filled["far_percent"] < 5
         assert memory(pid, "RssFile") > table
         assert locked(pid) + memory(pid, "VmRSS") - table <= 160e6
