@@ -6,7 +6,7 @@
  *
  *   {"op": "sink", "side": 4 | 6, "ifindex": N}     what arrives there is counted and dropped
  *   {"op": "run", "way": "decap" | "encap" | "solicit", "ifindex": N, "mac": HEX, "clients": N,
- *    "hosts": N, "inner": BYTES, "packets": N}
+ *    "hosts": N, "inner": BYTES, "packets": N, "batch": N}
  *       so many frames, each of one of the clients at random, as fast as it goes. Answers {"ns",
  *       "wall_ns", "sunk", "first"}: what a packet took with all that followed within this process, or
  *       until the end with whatever else ran on this CPU; how many came out on the other side; and how
@@ -31,8 +31,7 @@
 #include "load.h"
 #include "tests/bench/load.skel.h"
 
-#define BATCH     64
-#define BATCH_UDP 32 /* what a UDP socket of the default size has room for */
+#define BATCH_PACED 64
 
 static struct load_bpf *skel;
 
@@ -207,12 +206,13 @@ static __u8 frame[2048] __attribute__((aligned(8)));
 static void op_run(struct json_object *cmd, struct json_object *ret)
 {
 	const char *way = text_of(cmd, "way"), *mac = text_of(cmd, "mac");
-	const __u32 inner = (__u32)int_of(cmd, "inner"), packets = (__u32)int_of(cmd, "packets");
+	const __u32 inner = (__u32)int_of(cmd, "inner"), packets = (__u32)int_of(cmd, "packets"),
+		    batch = (__u32)int_of(cmd, "batch");
 	struct load *l = &skel->bss->load;
 	struct bpf_program *p;
 	enum sink sink;
 	__u64 before;
-	__u32 len, batch = BATCH;
+	__u32 len;
 	double ns, began, first;
 
 	memset(frame, 0, sizeof(frame));
@@ -228,7 +228,6 @@ static void op_run(struct json_object *cmd, struct json_object *ret)
 		len = put_solicit(&l->solicit, frame, mac);
 		p = skel->progs.make_solicit;
 		sink = SINK_ANSWERS;
-		batch = BATCH_UDP;
 	}
 	l->out4 = l->out6 = (__u32)int_of(cmd, "ifindex");
 	l->clients = (__u32)int_of(cmd, "clients");
@@ -312,7 +311,7 @@ static void op_paced(struct json_object *cmd, struct json_object *ret)
 	json_object_put(delays(true));
 	began = now();
 	while (now() < began + seconds) /* what is not due costs 60 ns */
-		run(skel->progs.make_paced, frame, len, l->out4, 4000000, BATCH);
+		run(skel->progs.make_paced, frame, len, l->out4, 4000000, BATCH_PACED);
 	json_object_object_add(ret, "seconds", json_object_new_double(now() - began));
 	for (rest = now() + 0.2; now() < rest;) /* what is on its way still */
 		sched_yield();

@@ -20,6 +20,7 @@ from lab import BUILD, Lab, Navalis, wait_for  # noqa: E402
 
 WAYS = ("decap", "encap")
 HOSTS = 64  # native ones
+BATCH_UDP = 32  # frames at once for which a UDP socket of the default size has room
 # the bench's clients share servers and native hosts: no cap may stand in the way
 NO_CAPS = ("[navalis]\nbubbles_per_client_address = 0\n[teredo]\nclients_per_address = 0\nclients_per_net = 0\nnew_clients_per_second = 0\nnew_clients_per_source = 0\n"
            "bubbles_per_server = 0\n")
@@ -71,15 +72,15 @@ class Yard(Lab):
             raise RuntimeError("the load generator has ended")
         return json.loads(line)
 
-    def run(self, to, way, clients, packets, inner=64):
+    def run(self, to, way, clients, packets, inner=64, batch=64):
         """{"ns", "wall_ns", "share", "first"}: for a packet with all that follows on CPU 0; the part that came out; packets before them."""
-        got = self.order(op="run", way=way, clients=clients, inner=inner, packets=packets, hosts=HOSTS, **self.doors[to, way])
+        got = self.order(op="run", way=way, clients=clients, inner=inner, packets=packets, batch=batch, hosts=HOSTS, **self.doors[to, way])
         got["share"] = got.pop("sunk") / packets
         return got
 
     def solicit(self, packets):
         """The same for solicitations, and the part that was answered."""
-        return self.run("relay", "solicit", 0, packets)
+        return self.run("relay", "solicit", 0, packets, batch=BATCH_UDP)
 
     def paced(self, clients, share, seconds, rate=0, window=0):
         doors = {k + side: v for way, side in (("decap", "4"), ("encap", "6")) for k, v in self.doors["relay", way].items()}
