@@ -56,6 +56,8 @@ static void udp_peers(const struct explain_world *w, struct endpoint4 at, struct
 	if (cfg->service.addr)
 		peer_line(e, policy_client(cfg, own_of(w), &teredo),
 			  "a Teredo client, once it is proven,");
+	if (cfg->server.addr[0])
+		explain_server_endpoint(w, at, e);
 	for (__u32 i = 0; i < SIXBED4_LISTENERS; i++) {
 		if (!cfg->sixbed4[i].service.addr)
 			continue;
