@@ -98,5 +98,16 @@ def native_send(yard, packet):
     yard.native.inject("to-relay", yard.relay.mac("v6") + yard.native.mac("to-relay") + b"\x86\xdd" + packet)
 
 
+@contextlib.contextmanager
+def narrowed(yard, native, mtu):
+    """On its way to the native host a packet finds a link that is narrower than a tunnel."""
+    route = "%s/128 via 2a00:1::2 dev v6" % native
+    yard.relay.run("ip -6 route add %s mtu lock %d" % (route, mtu))
+    try:
+        yield
+    finally:
+        yard.relay.run("ip -6 route del " + route)
+
+
 def data(src, dst):
     return bytes(IPv6(src=src, dst=dst, nh=253) / Raw(b"12345678"))

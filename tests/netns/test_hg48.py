@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from lab import ROOT, Lab, fresh_native, wait_for
-from native import UdpPeer, balanced, carries, counted, data, native_get, native_send
+from native import UdpPeer, balanced, carries, counted, data, narrowed, native_get, native_send
 from pinned import Hg48
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
@@ -178,6 +178,16 @@ def test_too_big_and_time_exceeded(yard, relay, bob):
     native_send(yard, echo(native, bob.inside, hop_limit=1))
     assert native_get(cap, lambda p: p[6] == 58 and p[40] == 3)
     assert bob.silent()
+    native = bob.answers(yard)  # and the other way
+    request = echo(bob.inside, native, hop_limit=1)
+    bob.send(request)
+    error = bob.get()
+    assert error[40:42] == b"\x03\0" and in_header(error)[1] == bob.inside and error[48:] == request
+    with narrowed(yard, native, 1290):
+        request = echo(bob.inside, native, 1291)
+        bob.send(request)
+        error = bob.get()
+    assert error[40:42] == b"\x02\0" and error[44:48] == struct.pack("!I", 1290) and error[48:] == request[:1232]
     cap.close()
 
 
