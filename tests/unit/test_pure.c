@@ -82,6 +82,37 @@ static void rfc4380_5_2_4_what_is_never_sent_to(void **st)
 	}
 }
 
+/* 9.254.253.252 is an address of this host: what leads back to it by another tunnel, and what only looks like it. */
+static void rfc6324_3_3_addresses_that_lead_back_here(void **st)
+{
+	static const struct {
+		const char *address;
+		bool ours;
+	} v[] = {
+		{ "2002:9fe:fdfc::1", true },		{ "2002:9fe:fdfd::1", false },
+		{ "2a00::5efe:9fe:fdfc", true },	{ "2a00::5efe:9fe:fdfd", false },
+		{ "2a00::200:5efe:9fe:fdfc", true },	{ "2a00::200:5efe:9fe:fdfd", false },
+		{ "2a00::100:5efe:9fe:fdfc", false },	{ "2a00::5eff:9fe:fdfc", false },
+		{ "2a00::9fe:fdfc", false },
+	};
+	static struct nav_config cfg;
+	static struct nav_own own;
+	const __u32 here = HOST32(in4("9.254.253.252"));
+	struct in6_addr a;
+
+	(void)st;
+	own.v4.range[own.v4.n++] = (struct addr4_range){ here, here };
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		a = in6(v[i].address);
+		expect_reason(policy_native_dst(&cfg, &own, &a), v[i].ours ? R_DST_OWN_TUNNEL : R_NONE);
+		expect_reason(policy_native_src(&cfg, &own, &a), v[i].ours ? R_SRC_OWN_TUNNEL : R_NONE);
+	}
+	a = in6("2001:0:4136:e378:24c7:63bf:f601:203");
+	expect_reason(policy_client(&cfg, &own, &a), R_CLIENT_OURS);
+	a.s6_addr[15] ^= 1;
+	expect_reason(policy_client(&cfg, &own, &a), R_NONE);
+}
+
 /* V26, without its IPv4 and UDP headers; V28 to V34 behind it. */
 #define BUBBLE "6000000000003b40200100004136e37824c763bff6010203fe80000000000000123456789abcdef0"
 
@@ -369,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc4380_4_addresses_decode_and_encode),
 		cmocka_unit_test(rfc4380_5_2_4_what_is_never_sent_to),
+		cmocka_unit_test(rfc6324_3_3_addresses_that_lead_back_here),
 		cmocka_unit_test(rfc4380_5_1_1_payloads),
 		cmocka_unit_test(rfc6081_4_1_trailers),
 		cmocka_unit_test(rfc4380_5_2_6_bubble_is_v24),
