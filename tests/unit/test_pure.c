@@ -5,6 +5,7 @@
 #include "unit.h"
 #include "core/cookie.h"
 #include "navalis/csum.h"
+#include "navalis/icmp6.h"
 
 static void rfc4380_4_addresses_decode_and_encode(void **st)
 {
@@ -247,6 +248,52 @@ static void rfc768_sum_of_zero_is_sent_as_ffff(void **st)
 	assert_int_equal(csum_udp(csum_bytes(sum, p + 8, 2)), BE16(0xffff));
 }
 
+/* Behind an IPv6 header with this next header: what the daemon says, and what XDP does. */
+static void expect_inside(__u8 nexthdr, const char *hex, enum reason deep, enum reason fast)
+{
+	struct ipv6hdr h = { .version = 6, .nexthdr = nexthdr };
+	__u8 *p, buf[128];
+	size_t n = unhex(hex, buf);
+
+	p = malloc(n ? n : 1); /* not one byte more: for the sanitizer */
+	assert_non_null(p);
+	memcpy(p, buf, n);
+	h.payload_len = BE16((__u16)n);
+	expect_reason(ip6_inside((struct cur){ p, p + n }, &h, true), deep);
+	expect_reason(ip6_inside((struct cur){ p, p + n }, &h, false), fast);
+	free(p);
+}
+
+#define ADVERT "86000000" "0000000000000000"
+
+static void rfc3964_4_1_1_discovery_hides_behind_no_header(void **st)
+{
+	(void)st;
+	expect_inside(58, ADVERT, R_ND_FORWARD, R_ND_FORWARD);
+	expect_inside(58, "80000000", R_NONE, R_NONE);
+	expect_inside(58, "", R_NONE, R_NONE);
+	expect_inside(44, "3a00000100000007" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	/* what is reserved in a fragment header is no length */
+	expect_inside(44, "3a05000100000007" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(44, "3aff000700000007" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(44, "3a00000900000007" ADVERT, R_NONE, R_INNER_EXTENSION); /* a later one: data */
+	expect_inside(44, "3a00010100000007" ADVERT, R_NONE, R_INNER_EXTENSION);
+	expect_inside(60, "3a00010400000000" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(60, "3a01010c000000000000000000000000" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(51, "3a04000000000000" "00000000000000000000000000000000" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(60, "2c00010400000000" "3c00000100000007" "3a00010400000000" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(43, "3b00000000000000", R_INNER_ROUTING, R_INNER_ROUTING);
+	expect_inside(60, "2b00010400000000" "3b00000000000000", R_INNER_ROUTING, R_INNER_EXTENSION);
+	expect_inside(43, "3a00020000000000" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	/* cut off, where nobody can read on */
+	expect_inside(60, "3a000104000000", R_NONE, R_INNER_EXTENSION);
+	expect_inside(44, "3a", R_NONE, R_INNER_EXTENSION);
+	expect_inside(60, "3a01010400000000", R_NONE, R_INNER_EXTENSION);
+	expect_inside(60, "3a00010400000000" "3c", R_NONE, R_INNER_EXTENSION);
+	expect_inside(60, "3a00010400000000", R_NONE, R_INNER_EXTENSION);
+	expect_inside(6, "00", R_NONE, R_NONE);
+}
+
 static void siphash_is_libsodiums(void **st)
 {
 	__u8 key[16], in[24], want[8];
@@ -407,6 +454,7 @@ int main(void)
 		cmocka_unit_test(local_checksum_offload_is_v36_to_v38),
 		cmocka_unit_test(local_checksum_offload_is_the_full_sum),
 		cmocka_unit_test(rfc768_sum_of_zero_is_sent_as_ffff),
+		cmocka_unit_test(rfc3964_4_1_1_discovery_hides_behind_no_header),
 		cmocka_unit_test(siphash_is_libsodiums),
 		cmocka_unit_test(cookies_hold_for_two_slots_and_one_client),
 		cmocka_unit_test(cookie_keys_turn_in_time),
