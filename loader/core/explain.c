@@ -16,7 +16,7 @@ static const char *const tunnel_names[TUNNEL_MAX] = {
 
 /* ---- native ---------------------------------------------------------------------------------- */
 
-/* What one mechanism says of a native address, both ways. strict: Teredo addresses are none. */
+/* What one mechanism says of a native address, both ways: none is its own. strict: nor Teredo's. */
 static void native_lines(const struct explain_world *w, enum tunnel tunnel, __u32 id,
 			 const char *name, const struct in6_addr *a, struct explained *e)
 {
@@ -29,16 +29,13 @@ static void native_lines(const struct explain_world *w, enum tunnel tunnel, __u3
 		r = R_SIXBED4_LOCAL;
 	else if (tunnel == TUNNEL_SIXTO4 && cfg->sixto4.return_only)
 		r = R_RETURN_ONLY;
-	else if (tunnel == TUNNEL_SIXTO4 && r == R_NONE && sixto4_is(a))
-		r = R_DST_SIXTO4;
 	r = either(r, explain_out_of(w, tunnel, id, a));
 	explain_put(e, EXPLAIN_TO, r == R_NONE ? R_DECAP : r, "out of %s", name);
 
 	r = strict ? policy_native_src(cfg, own_of(w), a) : proto41_native_src(cfg, own_of(w), a);
-	if (tunnel == TUNNEL_SIXTO4 && r == R_NONE)
-		r = sixto4_is(a)						    ? R_SRC_SIXTO4
-		    : cfg->sixto4.return_only && !sixto4_sends_for(&cfg->sixto4, a) ? R_SRC_NOT_HOST
-										    : R_NONE;
+	if (tunnel == TUNNEL_SIXTO4 && r == R_NONE && cfg->sixto4.return_only &&
+	    !sixto4_sends_for(&cfg->sixto4, a))
+		r = R_SRC_NOT_HOST;
 	r = either(r, explain_into(w, tunnel, a));
 	explain_put(e, EXPLAIN_FROM, r == R_NONE ? R_ENCAP : r, "into %s", name);
 }

@@ -330,6 +330,10 @@ static void the_teredo_server(void **st)
 	cfg.server.addr[0] = in4("8.0.1.1");
 	cfg.server.addr[1] = in4("8.0.1.2");
 	cfg.server.relay_max = 88;
+	explain(CLIENT);
+	expect_fact("its server is the one of this instance");
+	explain(teredo_at("8.0.7.7", "8.0.9.9", 40000));
+	assert_int_equal(said(EXPLAIN_ADDRESS, "its server is"), R_MAX + 1);
 	for (int alone = 0; alone < 2; alone++) {
 		if (alone)
 			cfg.service.addr = 0;
@@ -393,6 +397,9 @@ static void a_native_address_and_teredo(void **st)
 		expect(EXPLAIN_FROM, "into Teredo", v[i].from);
 	}
 	expect_fact("local_services = no");
+	assert_int_equal(said(EXPLAIN_ADDRESS, "of this host in it"), R_MAX + 1);
+	explain("2002:c01f:c407::1");
+	expect_fact("it has an IPv4 address of this host in it");
 	cfg.local_services = 1;
 	explain("2a00:1::1");
 	expect_fact("local_services = yes");
@@ -473,6 +480,7 @@ static void sixto4_sites(void **st)
 	expect(EXPLAIN_FROM, "anywhere but 8.8.8.8", R_SRC_MISMATCH);
 	explain("2002:a01:101::1");
 	expect_fact("10.1.1.1 is refused: private use");
+	expect(EXPLAIN_TO, "is not sent to 10.1.1.1", R_CLIENT_REFUSED);
 	expect_first(R_CLIENT_REFUSED, R_OUTER_REFUSED);
 	explain("2002:c01f:c407::1");
 	expect_first(R_CLIENT_OURS, R_OUTER_OURS);
@@ -710,6 +718,7 @@ static void ipv4_addresses(void **st)
 	expect(EXPLAIN_TO, "2a00:6:102:300::/56, 6rd", R_ENCAP); /* a domain's are private */
 	explain("192.0.3.3");
 	expect(EXPLAIN_FROM, "2a00:4::/48, 6in4", R_DECAP);
+	assert_int_equal(said(EXPLAIN_FROM, "2a00:4:4::/48"), R_MAX + 1); /* that tunnel has another end */
 	assert_int_equal(said(EXPLAIN_FROM, "protocol 41 to"), R_MAX + 1);
 	explain(OURS);
 	expect_fact("this host's own");
