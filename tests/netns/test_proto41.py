@@ -26,6 +26,7 @@ local = 8.0.2.1
 prefix = %s
 ipv4_prefix = 8.0.0.0/%d
 border_relay = 8.0.2.2
+other_relays = 8.0.200.1
 mtu = 1400
 df = yes
 [6in4 branch]
@@ -423,6 +424,8 @@ def test_rfc5969_8_loopback_test_and_another_site(yard, relay):
     with counted(relay, "TOO_BIG", None):
         p.send(bytes(IPv6(src=own, dst=other.inside, nh=253) / Raw(bytes(1361))))
     assert struct.unpack("!I", p.get(2)[44:48])[0] == 1400
+    with counted(relay, "CLIENT_REFUSED"), fast(relay, "CLIENT_REFUSED", "v4", 1), carries(relay, "6rd", 0, 0, 0, 0):  # section 12
+        p.send(data(p.inside, sixrd(DOMAIN, MASK, "8.0.200.1")))
 
 
 # ---- what explain says is what happens
