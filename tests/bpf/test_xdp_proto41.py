@@ -213,6 +213,7 @@ def test_one_defect_in(x, case):
 
 OUT = {
     "to nobody": (lambda: leaves(dst="2a00::1"), PASS, "NOT_OURS"),
+    "to nobody, and longer than the frame": (lambda: leaves(dst="2a00::1")[:-1], PASS, "NOT_OURS"),
     "version 5": (lambda: bytes(ETH6)[:14] + b"\x50" + leaves()[15:], PASS, "NOT_OURS"),
     "behind the prefixes of 6in4": (lambda: leaves(dst="2a00:78:0:1::1"), PASS, "NOT_OURS"),
     "rfc8200 4.3 hop-by-hop options": (lambda: leaves(payload=Raw(b"\x3b\0\x01\x04\0\0\0\0"), nh=0), PASS, "INNER_EXTENSION"),

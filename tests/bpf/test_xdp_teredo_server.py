@@ -8,7 +8,7 @@ from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6ND_RA, ICMPv6ND_RS, ICMPv6
 
 from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, TCP, UDP, address, v4
 from test_decap import poke
-from xdp import DROP, MACS, PASS, REDIRECT, SERVICE, TX, server
+from xdp import DROP, MACS, PASS, REDIRECT, SEED, SERVICE, TX, server
 
 ONE, TWO = "8.0.2.10", "8.0.2.11"
 CLIENT, CPORT = "11.0.9.9", 40000
@@ -216,6 +216,11 @@ def test_vectors_20_to_25_byte_by_byte(x):
     x.load(**CONFIG)
 
 
+def advertised_place(addr):
+    """Where its meter is."""
+    return (int.from_bytes(v4(addr), "little") * SEED[1] & 0xFFFFFFFF) >> 20
+
+
 def test_an_address_is_sent_so_many_advertisements(x):
     x.load(**CONFIG, advertise=(1, 3))  # 3 at once, and then one in a thousand ticks
     others = [dict(src="11.0.9.%d" % i) for i in range(10, 20)]
@@ -227,4 +232,9 @@ def test_an_address_is_sent_so_many_advertisements(x):
         x.expect(frame(solicitation(), ip=ip), TX, "SOLICITED")
     x.expect(frame(solicitation(), udp=dict(sport=CPORT + 1)), DROP, "LIMIT_CLIENT")
     x.expect(frame(bubble()), TX, "SERVER_RELAYED")  # which is no answer
+    # one that has its meter in the same place is kept from nothing
+    other = next(a for a in ("11.%d.%d.7" % (i >> 8, i & 255) for i in range(65536)) if advertised_place(a) == advertised_place(CLIENT))
+    for _ in range(3):
+        x.expect(frame(solicitation(), ip=dict(src=other)), TX, "SOLICITED")
+    x.expect(frame(solicitation(), ip=dict(src=other)), DROP, "LIMIT_CLIENT")
     x.load(**CONFIG)

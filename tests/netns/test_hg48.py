@@ -263,6 +263,23 @@ def test_neither_a_restart_nor_a_reload_forgets_an_endpoint_that_answers(yard, r
     relay.ctl("reload")
 
 
+def test_where_strangers_may_begin_they_do_until_the_table_is_full(yard, relay, bob):
+    relay.stop()
+    was = configure(relay, "new_per_source = 5\n", "max_peers = 2\nunsolicited = yes\n")
+    relay.start()
+    for _ in range(2):
+        stranger = Bob(yard.box, ("8.0.11.1", next(ports)))
+        stranger.exchange(fresh_native())
+        stranger.sock.close()
+    with counted(relay, "TABLE_FULL"):
+        bob.send(echo(bob.inside, fresh_native()))
+    assert row(relay)["peers"] == {"confirmed": 2, "unconfirmed": 0, "max": 2}
+    relay.stop()
+    with open(relay.conf, "w") as f:
+        f.write(was)
+    relay.start()
+
+
 def test_another_number_of_endpoints_is_another_table(yard, relay, bob):
     native, path = bob.answers(yard), "/sys/fs/bpf/%s/hg48_peers" % relay.instance
     relay.stop()
