@@ -104,6 +104,14 @@ def test_rfc4380_5_3_1_a_bubble_is_sent_on_with_its_origin(yard, stranger):
             assert get(other) == (origin(own) + bubble, ("8.0.1.1", 3544))
 
 
+def test_an_echo_to_the_server_itself(yard, stranger):
+    own = address("8.0.1.1", *stranger.getsockname())
+    link = "fe80::8000:f227:f7ff:fefe"
+    stranger.sendto(bytes(IPv6(src=own, dst=link) / ICMPv6EchoRequest(data=b"12345678")), ("8.0.1.1", 3544))
+    answer, _ = get(stranger)
+    assert answer[8:24] == v6(link) and answer[24:40] == v6(own) and answer[40] == 129
+
+
 def test_rfc4380_5_3_1_an_echo_to_a_native_host_pays_a_hop_and_may_be_the_last(yard, stranger):
     own, native, cap = address("8.0.1.1", *stranger.getsockname()), fresh_native(), yard.native.capture("to-server")
 
@@ -120,14 +128,6 @@ def test_rfc4380_5_3_1_an_echo_to_a_native_host_pays_a_hop_and_may_be_the_last(y
     error = arrives(3)
     assert error[24:40] == v6(own) and error[48:] == request
     cap.close()
-
-
-def test_an_echo_to_the_server_itself(yard, stranger):
-    own = address("8.0.1.1", *stranger.getsockname())
-    link = "fe80::8000:f227:f7ff:fefe"
-    stranger.sendto(bytes(IPv6(src=own, dst=link) / ICMPv6EchoRequest(data=b"12345678")), ("8.0.1.1", 3544))
-    answer, _ = get(stranger)
-    assert answer[8:24] == v6(link) and answer[24:40] == v6(own) and answer[40] == 129
 
 
 def test_who_is_refused(yard, stranger):
