@@ -75,13 +75,13 @@ class Judge:
 
         def counted(now, then):
             return [n for n, a, b in zip(NAMES, now, then) if a > b and ACTIONS[n] != "NOTE" and n != "NOT_OURS"]
-        fast = wait_for("XDP has seen it", lambda: counted(self.counts.xdp(slot), before[0]), 3, 0)
+        fast = wait_for("XDP has seen it", lambda: counted(self.counts.xdp(slot), before[0]), 10, 0)
         assert len(fast) == 1, fast
         if fast[0] not in BEFORE and ACTIONS[fast[0]] != "PASS" or fast[0] == "UNPROVEN_OUT":
             return fast[0]
-        with contextlib.suppress(TimeoutError):  # the kernel may not take it
-                return wait_for("the daemon has", lambda: set(counted(self.counts.daemon(), before[1])) - set(beside), 0.3, 0).pop()
-        return fast[0]
+        by_daemon = wait_for("the daemon has", lambda: set(counted(self.counts.daemon(), before[1])) - set(beside), 10, 0)
+        assert len(by_daemon) == 1, by_daemon
+        return by_daemon.pop()
 
     def native(self, src, dst):
         """From native IPv6."""
