@@ -341,6 +341,11 @@ def test_without_a_teredo_relay_teredo_addresses_are_as_any_other(x, src):
 
 
 def test_the_relay_s_clients_stay_out_of_tunnels(x):
+    x.load(**{**CONFIG, "sixin4": ()})  # where there is no configured one, either
+    x.add(decap.TEREDO)
+    for dst in (to4(FAR), rd(FAR)):
+        x.expect(decap.frame(dst=dst), DROP, "DST_TUNNEL")
+    x.expect(encap.frame(src=rd(FAR)), DROP, "SRC_TUNNEL", "v6")
     x.load(**CONFIG)
     x.add(decap.TEREDO)
     for dst in (to4(FAR), rd(FAR), "2a00:77::1"):
