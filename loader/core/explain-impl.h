@@ -45,12 +45,22 @@ enum reason explain_out_of(const struct explain_world *w, enum tunnel from, __u3
  * The native address at the other end: the first that is served, and for a return relay one that it
  * sends for.
  */
+struct in6_addr explain_peer(const struct explain_world *w, enum tunnel tunnel);
 void explain_choose_peer(const struct explain_world *w, enum tunnel tunnel, struct explained *e);
 
 /* ---- explain-teredo.c, explain-tunnels.c ------------------------------------------------------
  */
 
 void explain_teredo(const struct explain_world *w, const struct in6_addr *a, struct explained *e);
+
+/* What the Teredo server, which there is, says of a client, a native address, and a client's endpoint. */
+void explain_server_client(const struct explain_world *w, const struct in6_addr *a,
+			   struct explained *e);
+void explain_server_native(const struct explain_world *w, const struct in6_addr *a,
+			   struct explained *e);
+void explain_server_endpoint(const struct explain_world *w, struct endpoint4 at,
+			     struct explained *e);
+
 void explain_sixbed4(const struct explain_world *w, const struct sixbed4_config *bed,
 		     const struct in6_addr *a, struct explained *e);
 void explain_sixto4(const struct explain_world *w, const struct in6_addr *a, struct explained *e);

@@ -56,6 +56,8 @@ static void udp_peers(const struct explain_world *w, struct endpoint4 at, struct
 	if (cfg->service.addr)
 		peer_line(e, policy_client(cfg, own_of(w), &teredo),
 			  "a Teredo client, once it is proven,");
+	if (cfg->server.addr[0])
+		explain_server_endpoint(w, at, e);
 	for (__u32 i = 0; i < SIXBED4_LISTENERS; i++) {
 		if (!cfg->sixbed4[i].service.addr)
 			continue;
@@ -68,12 +70,11 @@ static void udp_peers(const struct explain_world *w, struct endpoint4 at, struct
 			  "an HG48 endpoint");
 }
 
-/* What is behind the address by one mechanism of protocol 41; a is in the site. */
-static void site_lines(const struct explain_world *w, const struct prefix6 *site,
-		       const struct in6_addr *a, const char *name, enum reason out, __be32 local,
-		       struct explained *e)
+/* What is behind the address by one mechanism of protocol 41. */
+static void site_lines(const struct explain_world *w, const struct prefix6 *site, const char *name,
+		       enum reason out, __be32 local, struct explained *e)
 {
-	const enum reason in = explain_from41(w, e->at.addr, local, a, &e->peer);
+	const enum reason in = explain_from41(w, e->at.addr, local, &site->addr, &e->peer);
 
 	explain_put(e, EXPLAIN_TO, out == R_NONE ? R_ENCAP : out, "%s, %s", text_prefix(site).s,
 		    name);
@@ -81,20 +82,9 @@ static void site_lines(const struct explain_world *w, const struct prefix6 *site
 		    name);
 }
 
-/* Not the first address of a site: a relay's own is the relay's to answer for. */
-static struct in6_addr second_of(const struct prefix6 *site)
-{
-	struct in6_addr a = site->addr;
-
-	if (site->len < 128)
-		a.s6_addr[15] |= 1;
-	return a;
-}
-
 static void sites(const struct explain_world *w, __be32 a, struct explained *e)
 {
 	const struct nav_config *cfg = w->cfg;
-	struct in6_addr inside;
 	struct prefix6 site;
 	struct outer4 to;
 	struct demux d;
@@ -103,9 +93,8 @@ static void sites(const struct explain_world *w, __be32 a, struct explained *e)
 	if (cfg->sixto4.local) {
 		explain_choose_peer(w, TUNNEL_SIXTO4, e);
 		site = (struct prefix6){ sixto4_addr(a), 48 };
-		inside = second_of(&site);
-		r = sixto4_out(cfg, &cfg->sixto4, own_of(w), &e->peer, &inside, &to);
-		site_lines(w, &site, &inside, "6to4", r, cfg->sixto4.local, e);
+		r = sixto4_out(cfg, &cfg->sixto4, own_of(w), &e->peer, &site.addr, &to);
+		site_lines(w, &site, "6to4", r, cfg->sixto4.local, e);
 		explain_choose_peer(w, TUNNEL_NONE, e);
 	}
 	for (__u32 i = 0; i < cfg->n_sixrd; i++) {
@@ -114,9 +103,8 @@ static void sites(const struct explain_world *w, __be32 a, struct explained *e)
 		if (!sixrd_has4(rd, a))
 			continue;
 		site = sixrd_delegated(rd, a);
-		inside = second_of(&site);
-		r = sixrd_out(cfg, rd, own_of(w), &e->peer, &inside, &to);
-		site_lines(w, &site, &inside, "6rd", r, rd->br, e);
+		r = sixrd_out(cfg, rd, own_of(w), &e->peer, &site.addr, &to);
+		site_lines(w, &site, "6rd", r, rd->br, e);
 	}
 	for (__u32 i = 0; w->in4 && i < w->in4->n; i++) {
 		const struct sixin4_tunnel *t = &w->in4->tunnel[i];
@@ -124,9 +112,8 @@ static void sites(const struct explain_world *w, __be32 a, struct explained *e)
 		if (t->remote != a || !t->n_prefixes)
 			continue;
 		site = t->prefix[0];
-		inside = second_of(&site);
-		r = sixin4_out(cfg, t, own_of(w), &e->peer, &inside, &to);
-		site_lines(w, &site, &inside, "6in4", r, t->local, e);
+		r = sixin4_out(cfg, t, own_of(w), &e->peer, &site.addr, &to);
+		site_lines(w, &site, "6in4", r, t->local, e);
 	}
 	for (__u32 i = 0; i < cfg->sixin4.n_locals; i++) {
 		const __be32 local = cfg->sixin4.local[i];

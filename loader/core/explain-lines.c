@@ -86,16 +86,23 @@ enum reason explain_out_of(const struct explain_world *w, enum tunnel from, __u3
 	return tunnels_cross(&w->cfg->tunnels, from, id, dst, sixin4_behind(w->in4, dst));
 }
 
-void explain_choose_peer(const struct explain_world *w, enum tunnel tunnel, struct explained *e)
+struct in6_addr explain_peer(const struct explain_world *w, enum tunnel tunnel)
 {
 	static const struct prefix6 any = { .addr.s6_addr = { 0x20, 0x01, 0x0d, 0xb8 }, .len = 32 };
 	const struct sixto4_config *to4 = &w->cfg->sixto4;
 	const struct prefix6 *p = w->cfg->n_served ? &w->cfg->served[0] : &any;
+	struct in6_addr peer;
 
 	if (tunnel == TUNNEL_SIXTO4 && to4->return_only && to4->n_senders)
 		p = &to4->sender[0];
-	e->peer = p->addr;
+	peer = p->addr;
 	if (p->len < 128)
-		e->peer.s6_addr[15] |= 1;
+		peer.s6_addr[15] |= 1;
+	return peer;
+}
+
+void explain_choose_peer(const struct explain_world *w, enum tunnel tunnel, struct explained *e)
+{
+	e->peer = explain_peer(w, tunnel);
 	e->has_peer = true;
 }

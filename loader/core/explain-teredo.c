@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A Teredo client. */
+/* A Teredo client: what the relay says of it, and what the server does. */
 #include "core/explain-impl.h"
 #include "navalis/policy.h"
+#include "navalis/teredo-server.h"
 
 static void teredo_known(const struct explain_world *w, const struct in6_addr *a, bool young,
 			 struct explained *e)
@@ -111,4 +112,82 @@ void explain_teredo(const struct explain_world *w, const struct in6_addr *a, str
 			    "from %s is kept, and the client challenged by a bubble through "
 			    "%s:3544", text_at(e->at).s, text_in4(server).s);
 	explain_put(e, EXPLAIN_FROM, R_SRC_MISMATCH, "from anywhere but %s", text_at(e->at).s);
+}
+
+/* ---- the server ------------------------------------------------------------------------------ */
+
+/* ICMPv6 for the server to look at, with nothing behind its first 8 bytes. */
+struct asked {
+	struct ipv6hdr ip6;
+	__u8 icmp[8];
+};
+
+static enum reason server_says(const struct explain_world *w, struct endpoint4 from, const struct asked *p)
+{
+	const struct refuse4 sets = { .listed = &w->cfg->refused, .own = &own_of(w)->v4 };
+	const struct cur c = { (const __u8 *)p, (const __u8 *)(p + 1) };
+	struct teredo_request q = { 0 };
+
+	return teredo_server_in(&w->cfg->server, &sets, from, 0, c, sizeof(*p), false, &q);
+}
+
+/* Out of the server to native IPv6. */
+static enum reason server_lets_out(const struct explain_world *w, const struct in6_addr *dst)
+{
+	return either(policy_native_dst(w->cfg, own_of(w), dst),
+		      explain_out_of(w, TUNNEL_TEREDO, 0, dst));
+}
+
+void explain_server_client(const struct explain_world *w, const struct in6_addr *a,
+			   struct explained *e)
+{
+	const struct refuse4 sets = { .listed = &w->cfg->refused, .own = &own_of(w)->v4 };
+	/* a relay's bubble, whose source is link-local; and an echo request to a native host */
+	const struct ipv6hdr bubble = { .saddr.s6_addr = { 0xfe, 0x80, [15] = 1 }, .daddr = *a };
+	const struct asked echo = {
+		.ip6 = { .version = 6, .payload_len = BE16(8), .nexthdr = IPPROTO_ICMPV6,
+			 .hop_limit = 64, .saddr = *a, .daddr = explain_peer(w, TUNNEL_TEREDO) },
+		.icmp = { ICMP6_ECHO_REQUEST },
+	};
+	const struct endpoint4 at = teredo_mapped(a);
+	struct endpoint4 to = { 0 };
+	enum reason r = either(teredo_server_source(&w->cfg->server, to, &bubble),
+			       teredo_server_target(&w->cfg->server, &sets, a, &to));
+
+	explain_put(e, EXPLAIN_TO, r == R_NONE ? R_SERVER_RELAYED : r,
+		    "a relay's bubble, by the Teredo server");
+	r = either(server_says(w, at, &echo), server_lets_out(w, &echo.ip6.daddr));
+	explain_put(e, EXPLAIN_FROM, r == R_NONE ? R_DECAP : r,
+		    "an echo request from %s to native IPv6, by the Teredo server", text_at(at).s);
+}
+
+void explain_server_native(const struct explain_world *w, const struct in6_addr *a,
+			   struct explained *e)
+{
+	const enum reason r = teredo_server_is_link(&w->cfg->server, a) ? R_SERVER_LOCAL :
+									   server_lets_out(w, a);
+
+	explain_put(e, EXPLAIN_TO, r == R_NONE ? R_DECAP : r, "out of the Teredo server");
+}
+
+void explain_server_endpoint(const struct explain_world *w, struct endpoint4 at,
+			     struct explained *e)
+{
+	const struct refuse4 sets = { .listed = &w->cfg->refused, .own = &own_of(w)->v4 };
+	const struct in6_addr client = teredo_addr(w->cfg->server.addr[0], 0, at);
+	/* as Windows sends it */
+	const struct asked solicitation = {
+		.ip6 = { .version = 6, .payload_len = BE16(8), .nexthdr = IPPROTO_ICMPV6,
+			 .hop_limit = ND_HOP_LIMIT,
+			 .saddr.s6_addr = { 0xfe, 0x80, [10] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe },
+			 .daddr.s6_addr = { 0xff, 0x02, [15] = 2 } },
+		.icmp = { ND_ROUTER_SOLICIT, 0, 0x7d, 0x38 },
+	};
+	struct endpoint4 to;
+	const enum reason r = teredo_server_target(&w->cfg->server, &sets, &client, &to);
+
+	explain_put(e, EXPLAIN_TO, r == R_NONE ? R_SERVER_RELAYED : r,
+		    "a client of the Teredo server there");
+	explain_put(e, EXPLAIN_FROM, server_says(w, at, &solicitation),
+		    "a solicitation to the Teredo server");
 }

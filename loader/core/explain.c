@@ -16,7 +16,7 @@ static const char *const tunnel_names[TUNNEL_MAX] = {
 
 /* ---- native ---------------------------------------------------------------------------------- */
 
-/* What one mechanism says of a native address, both ways. strict: Teredo addresses are none. */
+/* What one mechanism says of a native address, both ways: none is its own. strict: nor Teredo's. */
 static void native_lines(const struct explain_world *w, enum tunnel tunnel, __u32 id,
 			 const char *name, const struct in6_addr *a, struct explained *e)
 {
@@ -25,18 +25,17 @@ static void native_lines(const struct explain_world *w, enum tunnel tunnel, __u3
 	enum reason r = strict ? policy_native_dst(cfg, own_of(w), a)
 			       : proto41_native_dst(cfg, own_of(w), a);
 
-	if (tunnel == TUNNEL_SIXTO4 && cfg->sixto4.return_only)
+	if (tunnel == TUNNEL_SIXBED4 && sixbed4_is_ours(&cfg->sixbed4[id], a))
+		r = R_SIXBED4_LOCAL;
+	else if (tunnel == TUNNEL_SIXTO4 && cfg->sixto4.return_only)
 		r = R_RETURN_ONLY;
-	else if (tunnel == TUNNEL_SIXTO4 && r == R_NONE && sixto4_is(a))
-		r = R_DST_SIXTO4;
 	r = either(r, explain_out_of(w, tunnel, id, a));
 	explain_put(e, EXPLAIN_TO, r == R_NONE ? R_DECAP : r, "out of %s", name);
 
 	r = strict ? policy_native_src(cfg, own_of(w), a) : proto41_native_src(cfg, own_of(w), a);
-	if (tunnel == TUNNEL_SIXTO4 && r == R_NONE)
-		r = sixto4_is(a)						    ? R_SRC_SIXTO4
-		    : cfg->sixto4.return_only && !sixto4_sends_for(&cfg->sixto4, a) ? R_SRC_NOT_HOST
-										    : R_NONE;
+	if (tunnel == TUNNEL_SIXTO4 && r == R_NONE && cfg->sixto4.return_only &&
+	    !sixto4_sends_for(&cfg->sixto4, a))
+		r = R_SRC_NOT_HOST;
 	r = either(r, explain_into(w, tunnel, a));
 	explain_put(e, EXPLAIN_FROM, r == R_NONE ? R_ENCAP : r, "into %s", name);
 }
@@ -78,6 +77,8 @@ static void explain_native(const struct explain_world *w, const struct in6_addr 
 	native_fact(w, a, e);
 	if (cfg->service.addr)
 		native_lines(w, TUNNEL_TEREDO, 0, "Teredo", a, e);
+	if (cfg->server.addr[0] && !teredo_is(a))
+		explain_server_native(w, a, e);
 	for (__u32 i = 0; i < SIXBED4_LISTENERS; i++) {
 		if (!cfg->sixbed4[i].service.addr)
 			continue;
@@ -123,12 +124,11 @@ void explain_address6(const struct explain_world *w, const struct in6_addr *a, s
 	if (tunnel == TUNNEL_NONE && bed)
 		tunnel = TUNNEL_SIXBED4;
 	e->mechanism = tunnel_names[tunnel];
-	if (tunnel == TUNNEL_NONE) {
+	if (tunnel != TUNNEL_NONE)
+		explain_choose_peer(w, tunnel, e);
+	if (tunnel == TUNNEL_NONE)
 		explain_native(w, a, e);
-		return;
-	}
-	explain_choose_peer(w, tunnel, e);
-	if (tunnel == TUNNEL_TEREDO)
+	else if (tunnel == TUNNEL_TEREDO)
 		explain_teredo(w, a, e);
 	else if (tunnel == TUNNEL_SIXBED4)
 		explain_sixbed4(w, bed, a, e);
@@ -140,4 +140,6 @@ void explain_address6(const struct explain_world *w, const struct in6_addr *a, s
 		explain_sixin4(w, in4, a, e);
 	else
 		explain_hg48(w, a, e);
+	if (cfg->server.addr[0] && teredo_is(a)) /* whether there is a relay or not */
+		explain_server_client(w, a, e);
 }

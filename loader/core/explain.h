@@ -51,8 +51,8 @@ struct explain_line {
 	char text[160];
 };
 
-/* 6rd domains, listeners of 6bed4 and four others, in both directions; and facts. */
-#define EXPLAIN_LINES (2 * (SIXRD_DOMAINS + SIXBED4_LISTENERS + 4) + 16)
+/* 6rd domains, listeners of 6bed4 and five others, in both directions; and facts. */
+#define EXPLAIN_LINES (2 * (SIXRD_DOMAINS + SIXBED4_LISTENERS + 5) + 16)
 
 struct explained {
 	const char *mechanism;

@@ -59,6 +59,11 @@ def test_rfc4380_5_4_2_proven_client_is_forwarded(x, payload):
     assert x.expect(frame(p), REDIRECT, "DECAP") == forwarded(p)
 
 
+def test_a_fragment_of_a_client_s_is_forwarded(x):
+    p = inner(Raw(b"\x11\0\0\x01\0\0\0\x07" + b"u" * 16), nh=44)
+    assert x.expect(frame(p), REDIRECT, "DECAP") == forwarded(p)
+
+
 @pytest.mark.parametrize("trailer", [b"\x01\x04abcd", b"\0" * 18, b"\x41\x02zz"])
 def test_rfc6081_4_1_trailers_do_not_leave_the_relay(x, trailer):
     p = inner()

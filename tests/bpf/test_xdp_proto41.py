@@ -9,9 +9,11 @@ from scapy.layers.inet6 import ICMPv6ND_RA
 from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, TCP, UDP, address, v4
 import test_decap as decap
 import test_encap as encap
+import test_xdp_hg48 as home
+import test_xdp_sixbed4 as bed4
 from test_decap import poke
 from test_vlan import AD, Q, tagged
-from xdp import DROP, MACS, PASS, REDIRECT, SERVICE, SIXIN4, SIXRD, SIXTO4, TEREDO, TX, sixin4, sixrd, sixto4
+from xdp import DROP, HG48, MACS, PASS, REDIRECT, SERVICE, SIXBED4, SIXIN4, SIXRD, SIXTO4, TEREDO, TX, sixin4, sixrd, sixto4
 
 NATIVE = "2a00:f::7"
 FAR = "8.0.9.9"  # a site of each kind
@@ -213,6 +215,7 @@ def test_one_defect_in(x, case):
 
 OUT = {
     "to nobody": (lambda: leaves(dst="2a00::1"), PASS, "NOT_OURS"),
+    "to nobody, and longer than the frame": (lambda: leaves(dst="2a00::1")[:-1], PASS, "NOT_OURS"),
     "version 5": (lambda: bytes(ETH6)[:14] + b"\x50" + leaves()[15:], PASS, "NOT_OURS"),
     "behind the prefixes of 6in4": (lambda: leaves(dst="2a00:78:0:1::1"), PASS, "NOT_OURS"),
     "rfc8200 4.3 hop-by-hop options": (lambda: leaves(payload=Raw(b"\x3b\0\x01\x04\0\0\0\0"), nh=0), PASS, "INNER_EXTENSION"),
@@ -338,6 +341,11 @@ def test_without_a_teredo_relay_teredo_addresses_are_as_any_other(x, src):
 
 
 def test_the_relay_s_clients_stay_out_of_tunnels(x):
+    x.load(**{**CONFIG, "sixin4": ()})  # where there is no configured one, either
+    x.add(decap.TEREDO)
+    for dst in (to4(FAR), rd(FAR)):
+        x.expect(decap.frame(dst=dst), DROP, "DST_TUNNEL")
+    x.expect(encap.frame(src=rd(FAR)), DROP, "SRC_TUNNEL", "v6")
     x.load(**CONFIG)
     x.add(decap.TEREDO)
     for dst in (to4(FAR), rd(FAR), "2a00:77::1"):
@@ -348,6 +356,21 @@ def test_the_relay_s_clients_stay_out_of_tunnels(x):
     x.expect(decap.frame(dst=rd(FAR)), REDIRECT, "DECAP")  # to wherever the route leads: here to the gateway
     x.expect(encap.frame(src=rd(FAR)), REDIRECT, "ENCAP", "v6")
     x.expect(decap.frame(dst="2a00:77::1"), DROP, "DST_TUNNEL")
+
+
+@pytest.mark.parametrize("kind", ["6bed4", "HG48"])
+def test_what_is_behind_these_tunnels_goes_into_none_of_udp(x, kind):
+    """Unless the operator says so."""
+    m, to = {"6bed4": (bed4, SIXBED4), "HG48": (home, HG48)}[kind]
+    also = {key: m.CONFIG[key] for key in ("sixbed4", "hg48") if key in m.CONFIG}
+    for cross in (), [(SIXRD, to), (SIXIN4, to)]:
+        x.load(**{**CONFIG, **also, "prefixes": CONFIG["prefixes"] + m.CONFIG["prefixes"][:1], "cross": cross})
+        if kind == "HG48":
+            x.add_hg48(m.BOB, m.BPORT)
+        x.expect(m.native(), REDIRECT, "ENCAP", "v6")
+        for src in (rd(FAR), "2a00:77::1"):
+            x.expect(m.native(src=src), *((REDIRECT, "ENCAP") if cross else (DROP, "SRC_TUNNEL")), "v6")
+    x.load(**CONFIG)
 
 
 def test_what_is_off_is_not_there(x):

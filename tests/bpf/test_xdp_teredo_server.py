@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The Teredo server in XDP: solicitations, what is sent on to clients, and what is left to the slow path."""
 import struct
+import subprocess
 
 import pytest
 from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6ND_RA, ICMPv6ND_RS, ICMPv6NDOptMTU, ICMPv6NDOptPrefixInfo
 
 from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, TCP, UDP, address, v4
 from test_decap import poke
-from xdp import DROP, MACS, PASS, REDIRECT, SERVICE, TX, server
+from xdp import DROP, MACS, PASS, REDIRECT, SEED, SERVICE, TX, server
 
 ONE, TWO = "8.0.2.10", "8.0.2.11"
 CLIENT, CPORT = "11.0.9.9", 40000
@@ -97,6 +98,24 @@ def test_rfc4380_5_3_1_echoes_to_native_hosts(x):
     native = bytes(Ether(src=MACS["v6"], dst=MACS["gw6"], type=0x86DD)) + bytes(want)
     for front, trailer in ((b"", b""), (AUTH, b"\x01\x04abcd"), (AUTH + origin(), b"")):
         assert x.expect(frame(p, front, trailer=trailer), REDIRECT, "DECAP") == native
+
+
+def test_what_leaves_by_another_nic_does(x):
+    """In place is what goes back to where it came from; the rest is redirected, or left to the kernel where XDP knows no neighbour."""
+    far = "8.46.0.2"
+    inside = lambda c: subprocess.run(["nsenter", "--net=/run/netns/" + x.ns, *c.split()], check=True)  # noqa: E731
+    inside("ip addr add 8.46.0.1/24 dev v6")
+    inside("ip neigh replace %s lladdr %s dev v6 nud permanent" % (far, MACS["gw6"]))
+    try:
+        p = bubble(address("8.0.1.1", far, 6000))
+        for f, reason, payload, port in ((frame(solicitation(), ip=dict(src=far)), "SOLICITED", origin(far) + advertisement(), CPORT),
+                                         (frame(p), "SERVER_RELAYED", bytes(p), 6000)):
+            out = x.expect(f, REDIRECT, reason)
+            assert out[:14] == bytes(Ether(src=MACS["v6"], dst=MACS["gw6"], type=0x800))
+            sent(bytes(Ether(src=MACS["v4"], dst=MACS["gw4"], type=0x800)) + out[14:], payload, to=far, port=port)
+        x.expect(frame(solicitation(), ip=dict(src="8.46.0.3")), PASS, "NO_NEXT_HOP_OUT")
+    finally:
+        inside("ip addr del 8.46.0.1/24 dev v6")
 
 
 def test_what_is_carried_is_counted(x):
@@ -197,6 +216,11 @@ def test_vectors_20_to_25_byte_by_byte(x):
     x.load(**CONFIG)
 
 
+def advertised_place(addr):
+    """Where its meter is."""
+    return (int.from_bytes(v4(addr), "little") * SEED[1] & 0xFFFFFFFF) >> 20
+
+
 def test_an_address_is_sent_so_many_advertisements(x):
     x.load(**CONFIG, advertise=(1, 3))  # 3 at once, and then one in a thousand ticks
     others = [dict(src="11.0.9.%d" % i) for i in range(10, 20)]
@@ -208,4 +232,9 @@ def test_an_address_is_sent_so_many_advertisements(x):
         x.expect(frame(solicitation(), ip=ip), TX, "SOLICITED")
     x.expect(frame(solicitation(), udp=dict(sport=CPORT + 1)), DROP, "LIMIT_CLIENT")
     x.expect(frame(bubble()), TX, "SERVER_RELAYED")  # which is no answer
+    # one that has its meter in the same place is kept from nothing
+    other = next(a for a in ("11.%d.%d.7" % (i >> 8, i & 255) for i in range(65536)) if advertised_place(a) == advertised_place(CLIENT))
+    for _ in range(3):
+        x.expect(frame(solicitation(), ip=dict(src=other)), TX, "SOLICITED")
+    x.expect(frame(solicitation(), ip=dict(src=other)), DROP, "LIMIT_CLIENT")
     x.load(**CONFIG)

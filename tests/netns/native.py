@@ -83,6 +83,17 @@ def carries(relay, kind, *wanted):
     wait_for("%s: %s" % (kind, want), lambda: _carried(relay, kind) == want)
 
 
+@contextlib.contextmanager
+def narrowed(yard, native, mtu):
+    """On its way to the native host a packet finds a link that is narrower than a tunnel."""
+    route = "%s/128 via 2a00:1::2 dev v6" % native
+    yard.relay.run("ip -6 route add %s mtu lock %d" % (route, mtu))
+    try:
+        yield
+    finally:
+        yard.relay.run("ip -6 route del " + route)
+
+
 def native_get(cap, match, seconds=30.0):
     """The first IPv6 packet that arrives at the native host and fits."""
     end = time.monotonic() + seconds

@@ -104,6 +104,23 @@ def test_rfc5991_3_console_client_reaches_native_and_is_reached(lab, relay, nat,
         console.sock.close()
 
 
+def test_rfc8200_3_time_exceeded_comes_back_to_a_client(lab, relay):
+    c = next(c for c in lab.clients if c.nat == "restricted")
+    console, native = Console(c.ns, 0x1111, b"").qualify(), fresh_native()
+    try:
+        with lab.native.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+            s.bind((native, 9))
+            s.sendto(b"punch", (console.address, 3074))
+            assert console.receive()[0][48:] == b"punch"
+        request = bytes(IPv6(src=console.address, dst=native, hlim=1) / ICMPv6EchoRequest(data=b"too far"))
+        console.sock.sendto(request, SERVICE)
+        error, source = console.receive()
+        assert source == SERVICE and error[6] == 58 and error[40:42] == b"\x03\0" and error[24:40] == v6(console.address)
+        assert error[48:] == request
+    finally:
+        console.sock.close()
+
+
 def test_rfc4380_5_4_2_nobody_speaks_for_a_console(lab, relay):
     """Its address from another port, and a stranger's data: named, and not forwarded."""
     c = next(c for c in lab.clients if c.nat == "none")

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from lab import ROOT, Lab, fresh_native, wait_for
-from native import UdpPeer, balanced, carries, counted, data, native_get, native_send
+from native import UdpPeer, balanced, carries, counted, data, narrowed, native_get, native_send
 from pinned import Hg48
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
@@ -178,6 +178,16 @@ def test_too_big_and_time_exceeded(yard, relay, bob):
     native_send(yard, echo(native, bob.inside, hop_limit=1))
     assert native_get(cap, lambda p: p[6] == 58 and p[40] == 3)
     assert bob.silent()
+    native = bob.answers(yard)  # and the other way
+    request = echo(bob.inside, native, hop_limit=1)
+    bob.send(request)
+    error = bob.get()
+    assert error[40:42] == b"\x03\0" and in_header(error)[1] == bob.inside and error[48:] == request
+    with narrowed(yard, native, 1290):
+        request = echo(bob.inside, native, 1291)
+        bob.send(request)
+        error = bob.get()
+    assert error[40:42] == b"\x02\0" and error[44:48] == struct.pack("!I", 1290) and error[48:] == request[:1232]
     cap.close()
 
 
@@ -251,6 +261,23 @@ def test_neither_a_restart_nor_a_reload_forgets_an_endpoint_that_answers(yard, r
     with open(relay.conf, "w") as f:
         f.write(was)
     relay.ctl("reload")
+
+
+def test_where_strangers_may_begin_they_do_until_the_table_is_full(yard, relay, bob):
+    relay.stop()
+    was = configure(relay, "new_per_source = 5\n", "max_peers = 2\nunsolicited = yes\n")
+    relay.start()
+    for _ in range(2):
+        stranger = Bob(yard.box, ("8.0.11.1", next(ports)))
+        stranger.exchange(fresh_native())
+        stranger.sock.close()
+    with counted(relay, "TABLE_FULL"):
+        bob.send(echo(bob.inside, fresh_native()))
+    assert row(relay)["peers"] == {"confirmed": 2, "unconfirmed": 0, "max": 2}
+    relay.stop()
+    with open(relay.conf, "w") as f:
+        f.write(was)
+    relay.start()
 
 
 def test_another_number_of_endpoints_is_another_table(yard, relay, bob):

@@ -12,7 +12,7 @@ import pytest
 
 from counted import hits
 from lab import ROOT, Lab, Navalis, fresh_native, wait_for
-from native import balanced, carries, counted, data, fast, native_get, native_send
+from native import balanced, carries, counted, data, fast, narrowed, native_get, native_send
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from proto41 import IP, IPv6, Raw, echo, in_header, out_header, outer, sixrd, sixto4, v6  # noqa: E402
@@ -26,6 +26,7 @@ local = 8.0.2.1
 prefix = %s
 ipv4_prefix = 8.0.0.0/%d
 border_relay = 8.0.2.2
+other_relays = 8.0.200.1
 mtu = 1400
 df = yes
 [6in4 branch]
@@ -116,6 +117,42 @@ def test_rfc6343_4_5_the_return_relay_only_sends(yard):
             refuse(yard, relay, p, "RETURN_ONLY", packet)
         assert p.silent()
         hits(relay)
+
+
+@pytest.mark.parametrize("mode", ["off", "native"])
+def test_rfc3068_anycast_where_it_is_asked_for(yard, mode):
+    """Requests to 192.88.99.1, and answers from there (RFC 6343 4.4.3), beside the relay's own address."""
+    anycast, p = "192.88.99.1", yard.peers["6to4"]
+    p.forget()
+    yard.relay.run("ip addr add %s/32 dev v4" % anycast)
+    yard.inet.run("ip route add %s/32 via 8.0.2.1" % anycast)
+    extra = "[6to4]\nlocal = 8.0.2.1\n%s"
+    try:
+        with Navalis(yard, mode, extra=extra % ("anycast = yes\nsource = %s\n" % anycast), instance="nvq%d" % os.getpid()) as relay:
+            far = Peer(p.ns, SITE, anycast, p.inside, 1280)
+            native = fresh_native()
+            for to in (anycast, RELAY):
+                with fast(relay, "DECAP", "v4", 1), fast(relay, "ENCAP", "v6", 1):
+                    far.send(echo(p.inside, native, 1280), dst=to)
+                    assert len(far.get(129)) == 1280
+            far.send(echo(p.inside, "2002:c058:6301::", hop_limit=1))
+            assert in_header(far.get(129))[:2] == ("2002:c058:6301::", p.inside)
+            for packet, reason, src in ((data(sixto4("8.0.11.2"), native), "SRC_MISMATCH", SITE), (data(p.inside, sixto4("8.0.9.9")), "DST_SIXTO4", SITE),
+                                        (data("2002:c058:6301::1", native), "OUTER_REFUSED", anycast)):
+                if src == anycast:  # which the kernel drops: it is one of its own
+                    reason = "OUTER_OURS"
+                    if mode == "off":
+                        continue
+                with counted(relay, reason):
+                    far.send(packet, src=src)
+            hits(relay)
+        with Navalis(yard, mode, extra=extra % "", instance="nvq%d" % os.getpid()) as relay:  # RFC 7526 5: off
+            with counted(relay, "NOT_OURS", None):
+                far.send(echo(p.inside, native))
+            assert far.silent()
+    finally:
+        yard.relay.run("ip addr del %s/32 dev v4" % anycast)
+        yard.inet.run("ip route del %s/32 via 8.0.2.1" % anycast)
 
 
 def routes(yard):
@@ -262,6 +299,21 @@ def test_a_packet_longer_than_the_tunnel_is_too_big(yard, peer):
     cap.close()
 
 
+def test_a_packet_longer_than_a_native_link_is_too_big(yard, peer):
+    """What the peer hears of it came through the tunnel, and no longer than that is."""
+    native = fresh_native()
+    with narrowed(yard, native, 1290):
+        for size in (1291, 1480):
+            request = echo(peer.inside, native, size)
+            peer.send(request)
+            error = peer.get(2)
+            assert error[41] == 0 and error[44:48] == struct.pack("!I", 1290) and in_header(error)[1] == str(ipaddress.IPv6Address(peer.inside))
+            assert error[48:] == request[:1232]
+        if peer.mtu >= 1290:
+            peer.send(echo(peer.inside, native, 1290))
+            assert len(peer.get(129)) == 1290
+
+
 def test_hop_limit_1_is_time_exceeded(yard, peer):
     cap, native = yard.native.capture("to-relay"), fresh_native()
     native_send(yard, echo(native, peer.inside, hop_limit=1))
@@ -372,6 +424,8 @@ def test_rfc5969_8_loopback_test_and_another_site(yard, relay):
     with counted(relay, "TOO_BIG", None):
         p.send(bytes(IPv6(src=own, dst=other.inside, nh=253) / Raw(bytes(1361))))
     assert struct.unpack("!I", p.get(2)[44:48])[0] == 1400
+    with counted(relay, "CLIENT_REFUSED"), fast(relay, "CLIENT_REFUSED", "v4", 1), carries(relay, "6rd", 0, 0, 0, 0):  # section 12
+        p.send(data(p.inside, sixrd(DOMAIN, MASK, "8.0.200.1")))
 
 
 # ---- what explain says is what happens

@@ -47,3 +47,14 @@ def test_what_the_host_itself_answers(yard, mode):
             assert packet[20 + 44:] == request[44:]
         assert count(relay, "ENCAP") == 2
         hits(relay)
+        # its own kernel divides what is longer than the route to the tunnel
+        client = sixto4(SITE, "::5")
+        request = echo(client, HOST, 1400)
+        native_send(yard, request)
+        parts = {}
+        for _ in range(2):
+            inner = wire.recv(2048)[20:]
+            assert inner[6] == 44 and len(inner) <= 1280
+            parts[int.from_bytes(inner[42:44], "big") & ~7] = inner[48:]
+        assert b"".join(parts[at] for at in sorted(parts))[4:] == request[44:]
+        assert count(relay, "ENCAP") == 4

@@ -11,7 +11,7 @@ import pytest
 
 from counted import hits
 from lab import NATS, ROOT, Lab, Navalis, fresh_native, wait_for
-from native import count, counted, fast
+from native import count, counted, fast, native_get
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from sixbed4 import solicitation  # noqa: E402
@@ -110,6 +110,24 @@ def test_an_echo_to_the_server_itself(yard, stranger):
     stranger.sendto(bytes(IPv6(src=own, dst=link) / ICMPv6EchoRequest(data=b"12345678")), ("8.0.1.1", 3544))
     answer, _ = get(stranger)
     assert answer[8:24] == v6(link) and answer[24:40] == v6(own) and answer[40] == 129
+
+
+def test_rfc4380_5_3_1_an_echo_to_a_native_host_pays_a_hop_and_may_be_the_last(yard, stranger):
+    own, native, cap = address("8.0.1.1", *stranger.getsockname()), fresh_native(), yard.native.capture("to-server")
+
+    def arrives(kind):
+        return native_get(cap, lambda p: p[6] == 58 and p[40] == kind and v6(own) in (p[8:24], p[24:40]))
+    for size in (0, 80):
+        request = bytes(IPv6(src=own, dst=native, hlim=2) / ICMPv6EchoRequest(data=os.urandom(size)))
+        with fast(yard.ours, "DECAP", "v4", 1):
+            stranger.sendto(request, ("8.0.1.1", 3544))
+            assert arrives(128) == request[:7] + b"\x01" + request[8:]
+    request = bytes(IPv6(src=own, dst=native, hlim=1) / ICMPv6EchoRequest(data=b"too far"))
+    with counted(yard.ours, "HOP_LIMIT_IN"):
+        stranger.sendto(request, ("8.0.1.1", 3544))
+    error = arrives(3)
+    assert error[24:40] == v6(own) and error[48:] == request
+    cap.close()
 
 
 def test_who_is_refused(yard, stranger):

@@ -321,6 +321,55 @@ static void the_other_end_is_one_that_is_served(void **st)
 	expect_first(R_SRC_SITE, R_DST_SITE);
 }
 
+/* With a relay beside it, and alone: then the relays of others are where its clients' packets go. */
+static void the_teredo_server(void **st)
+{
+	static const char bubble[] = "a relay's bubble, by the Teredo server";
+
+	(void)st;
+	cfg.server.addr[0] = in4("8.0.1.1");
+	cfg.server.addr[1] = in4("8.0.1.2");
+	cfg.server.relay_max = 88;
+	explain(CLIENT);
+	expect_fact("its server is the one of this instance");
+	explain(teredo_at("8.0.7.7", "8.0.9.9", 40000));
+	assert_int_equal(said(EXPLAIN_ADDRESS, "its server is"), R_MAX + 1);
+	for (int alone = 0; alone < 2; alone++) {
+		if (alone)
+			cfg.service.addr = 0;
+		explain(CLIENT);
+		assert_string_equal(got.mechanism, alone ? "native" : "Teredo");
+		expect(EXPLAIN_TO, bubble, R_SERVER_RELAYED);
+		expect(EXPLAIN_FROM, "from 8.0.9.9:40000 to native IPv6, by the Teredo server", R_DECAP);
+		explain(teredo_at("8.0.7.7", "8.0.9.9", 40000)); /* another's client */
+		expect(EXPLAIN_TO, bubble, R_SERVER_NOT_OURS);
+		expect(EXPLAIN_FROM, "by the Teredo server", R_DECAP);
+		explain(teredo_at("8.0.1.1", "10.1.1.1", 40000));
+		expect(EXPLAIN_TO, bubble, R_CLIENT_REFUSED);
+		expect(EXPLAIN_FROM, "by the Teredo server", R_OUTER_REFUSED);
+		explain(teredo_at("8.0.1.1", OURS, 40000));
+		expect(EXPLAIN_TO, bubble, R_CLIENT_OURS);
+		expect(EXPLAIN_FROM, "by the Teredo server", R_OUTER_OURS);
+		explain("8.0.9.9");
+		expect(EXPLAIN_TO, "a client of the Teredo server there", R_SERVER_RELAYED);
+		expect(EXPLAIN_FROM, "a solicitation to the Teredo server", R_SOLICITED);
+		explain("10.1.1.1");
+		expect(EXPLAIN_TO, "a client of the Teredo server there", R_CLIENT_REFUSED);
+		expect(EXPLAIN_FROM, "a solicitation to the Teredo server", R_OUTER_REFUSED);
+		explain("fe80::8000:f227:f7ff:fefe"); /* its own */
+		expect(EXPLAIN_TO, "out of the Teredo server", R_SERVER_LOCAL);
+		explain("2a00:1::1");
+		expect(EXPLAIN_TO, "out of the Teredo server", R_DST_LOCAL);
+	}
+	cfg.n_served = 1;
+	cfg.served[0] = pfx("fd00::", 16); /* the other end that is chosen is in it */
+	explain(CLIENT);
+	expect(EXPLAIN_FROM, "by the Teredo server", R_DST_SITE);
+	cfg.served[0] = pfx("2a00:1::1", 128);
+	explain(CLIENT);
+	expect(EXPLAIN_FROM, "by the Teredo server", R_DST_LOCAL);
+}
+
 /* ---- native ---------------------------------------------------------------------------------- */
 
 static void a_native_address_and_teredo(void **st)
@@ -348,6 +397,9 @@ static void a_native_address_and_teredo(void **st)
 		expect(EXPLAIN_FROM, "into Teredo", v[i].from);
 	}
 	expect_fact("local_services = no");
+	assert_int_equal(said(EXPLAIN_ADDRESS, "of this host in it"), R_MAX + 1);
+	explain("2002:c01f:c407::1");
+	expect_fact("it has an IPv4 address of this host in it");
 	cfg.local_services = 1;
 	explain("2a00:1::1");
 	expect_fact("local_services = yes");
@@ -398,7 +450,8 @@ static void a_native_address_and_each_mechanism(void **st)
 		snprintf(words, sizeof(words), "into %s", names[i]);
 		expect(EXPLAIN_FROM, words, R_ENCAP);
 	}
-	assert_int_equal(got.n, 1 + 2 * n);
+	expect(EXPLAIN_TO, "out of the Teredo server", R_DECAP);
+	assert_int_equal(got.n, 1 + 2 * n + 1);
 	cfg.sixto4.return_only = 1;
 	explain("2a00:f::7");
 	expect(EXPLAIN_TO, "out of 6to4", R_RETURN_ONLY);
@@ -427,6 +480,7 @@ static void sixto4_sites(void **st)
 	expect(EXPLAIN_FROM, "anywhere but 8.8.8.8", R_SRC_MISMATCH);
 	explain("2002:a01:101::1");
 	expect_fact("10.1.1.1 is refused: private use");
+	expect(EXPLAIN_TO, "is not sent to 10.1.1.1", R_CLIENT_REFUSED);
 	expect_first(R_CLIENT_REFUSED, R_OUTER_REFUSED);
 	explain("2002:c01f:c407::1");
 	expect_first(R_CLIENT_OURS, R_OUTER_OURS);
@@ -515,6 +569,9 @@ static void sixbed4_peers(void **st)
 	expect_first(R_CLIENT_OURS, R_OUTER_OURS);
 	PEER(ep("8.0.9.9", 40000), 0);
 	expect(EXPLAIN_TO, "", R_SIXBED4_LOCAL);
+	explain("fe80::"); /* the router's, too */
+	expect(EXPLAIN_TO, "out of 6bed4", R_SIXBED4_LOCAL);
+	expect(EXPLAIN_TO, "out of 6to4", R_DST_LINK_LOCAL);
 	cfg.sixbed4[1] = cfg.sixbed4[0]; /* a second one, whose peers may reach those of the first */
 	cfg.sixbed4[1].prefix = load64(in6("2a00:b5::").s6_addr);
 	cfg.tunnels.of[cfg.tunnels.n++] =
@@ -661,6 +718,7 @@ static void ipv4_addresses(void **st)
 	expect(EXPLAIN_TO, "2a00:6:102:300::/56, 6rd", R_ENCAP); /* a domain's are private */
 	explain("192.0.3.3");
 	expect(EXPLAIN_FROM, "2a00:4::/48, 6in4", R_DECAP);
+	assert_int_equal(said(EXPLAIN_FROM, "2a00:4:4::/48"), R_MAX + 1); /* that tunnel has another end */
 	assert_int_equal(said(EXPLAIN_FROM, "protocol 41 to"), R_MAX + 1);
 	explain(OURS);
 	expect_fact("this host's own");
@@ -708,6 +766,7 @@ int main(void)
 		T(a_client_whose_cone_bit_is_believed),
 		T(a_client_that_is_refused),
 		T(the_other_end_is_one_that_is_served),
+		T(the_teredo_server),
 		T(a_native_address_and_teredo),
 		T(what_no_mechanism_here_serves_is_native),
 		A(a_native_address_and_each_mechanism),

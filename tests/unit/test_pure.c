@@ -5,6 +5,7 @@
 #include "unit.h"
 #include "core/cookie.h"
 #include "navalis/csum.h"
+#include "navalis/icmp6.h"
 
 static void rfc4380_4_addresses_decode_and_encode(void **st)
 {
@@ -80,6 +81,37 @@ static void rfc4380_5_2_4_what_is_never_sent_to(void **st)
 		a = in6(v[i].address);
 		expect_reason(policy_client(&cfg, &own, &a), v[i].want);
 	}
+}
+
+/* 9.254.253.252 is an address of this host: what leads back to it by another tunnel, and what only looks like it. */
+static void rfc6324_3_3_addresses_that_lead_back_here(void **st)
+{
+	static const struct {
+		const char *address;
+		bool ours;
+	} v[] = {
+		{ "2002:9fe:fdfc::1", true },		{ "2002:9fe:fdfd::1", false },
+		{ "2a00::5efe:9fe:fdfc", true },	{ "2a00::5efe:9fe:fdfd", false },
+		{ "2a00::200:5efe:9fe:fdfc", true },	{ "2a00::200:5efe:9fe:fdfd", false },
+		{ "2a00::100:5efe:9fe:fdfc", false },	{ "2a00::5eff:9fe:fdfc", false },
+		{ "2a00::9fe:fdfc", false },
+	};
+	static struct nav_config cfg;
+	static struct nav_own own;
+	const __u32 here = HOST32(in4("9.254.253.252"));
+	struct in6_addr a;
+
+	(void)st;
+	own.v4.range[own.v4.n++] = (struct addr4_range){ here, here };
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		a = in6(v[i].address);
+		expect_reason(policy_native_dst(&cfg, &own, &a), v[i].ours ? R_DST_OWN_TUNNEL : R_NONE);
+		expect_reason(policy_native_src(&cfg, &own, &a), v[i].ours ? R_SRC_OWN_TUNNEL : R_NONE);
+	}
+	a = in6("2001:0:4136:e378:24c7:63bf:f601:203");
+	expect_reason(policy_client(&cfg, &own, &a), R_CLIENT_OURS);
+	a.s6_addr[15] ^= 1;
+	expect_reason(policy_client(&cfg, &own, &a), R_NONE);
 }
 
 /* V26, without its IPv4 and UDP headers; V28 to V34 behind it. */
@@ -214,6 +246,52 @@ static void rfc768_sum_of_zero_is_sent_as_ffff(void **st)
 	(void)st;
 	unhex("9c400dd9000affffc99e", p); /* V47 */
 	assert_int_equal(csum_udp(csum_bytes(sum, p + 8, 2)), BE16(0xffff));
+}
+
+/* Behind an IPv6 header with this next header: what the daemon says, and what XDP does. */
+static void expect_inside(__u8 nexthdr, const char *hex, enum reason deep, enum reason fast)
+{
+	struct ipv6hdr h = { .version = 6, .nexthdr = nexthdr };
+	__u8 *p, buf[128];
+	size_t n = unhex(hex, buf);
+
+	p = malloc(n ? n : 1); /* not one byte more: for the sanitizer */
+	assert_non_null(p);
+	memcpy(p, buf, n);
+	h.payload_len = BE16((__u16)n);
+	expect_reason(ip6_inside((struct cur){ p, p + n }, &h, true), deep);
+	expect_reason(ip6_inside((struct cur){ p, p + n }, &h, false), fast);
+	free(p);
+}
+
+#define ADVERT "86000000" "0000000000000000"
+
+static void rfc3964_4_1_1_discovery_hides_behind_no_header(void **st)
+{
+	(void)st;
+	expect_inside(58, ADVERT, R_ND_FORWARD, R_ND_FORWARD);
+	expect_inside(58, "80000000", R_NONE, R_NONE);
+	expect_inside(58, "", R_NONE, R_NONE);
+	expect_inside(44, "3a00000100000007" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	/* what is reserved in a fragment header is no length */
+	expect_inside(44, "3a05000100000007" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(44, "3aff000700000007" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(44, "3a00000900000007" ADVERT, R_NONE, R_INNER_EXTENSION); /* a later one: data */
+	expect_inside(44, "3a00010100000007" ADVERT, R_NONE, R_INNER_EXTENSION);
+	expect_inside(60, "3a00010400000000" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(60, "3a01010c000000000000000000000000" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(51, "3a04000000000000" "00000000000000000000000000000000" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(60, "2c00010400000000" "3c00000100000007" "3a00010400000000" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	expect_inside(43, "3b00000000000000", R_INNER_ROUTING, R_INNER_ROUTING);
+	expect_inside(60, "2b00010400000000" "3b00000000000000", R_INNER_ROUTING, R_INNER_EXTENSION);
+	expect_inside(43, "3a00020000000000" ADVERT, R_ND_FORWARD, R_INNER_EXTENSION);
+	/* cut off, where nobody can read on */
+	expect_inside(60, "3a000104000000", R_NONE, R_INNER_EXTENSION);
+	expect_inside(44, "3a", R_NONE, R_INNER_EXTENSION);
+	expect_inside(60, "3a01010400000000", R_NONE, R_INNER_EXTENSION);
+	expect_inside(60, "3a00010400000000" "3c", R_NONE, R_INNER_EXTENSION);
+	expect_inside(60, "3a00010400000000", R_NONE, R_INNER_EXTENSION);
+	expect_inside(6, "00", R_NONE, R_NONE);
 }
 
 static void siphash_is_libsodiums(void **st)
@@ -369,12 +447,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc4380_4_addresses_decode_and_encode),
 		cmocka_unit_test(rfc4380_5_2_4_what_is_never_sent_to),
+		cmocka_unit_test(rfc6324_3_3_addresses_that_lead_back_here),
 		cmocka_unit_test(rfc4380_5_1_1_payloads),
 		cmocka_unit_test(rfc6081_4_1_trailers),
 		cmocka_unit_test(rfc4380_5_2_6_bubble_is_v24),
 		cmocka_unit_test(local_checksum_offload_is_v36_to_v38),
 		cmocka_unit_test(local_checksum_offload_is_the_full_sum),
 		cmocka_unit_test(rfc768_sum_of_zero_is_sent_as_ffff),
+		cmocka_unit_test(rfc3964_4_1_1_discovery_hides_behind_no_header),
 		cmocka_unit_test(siphash_is_libsodiums),
 		cmocka_unit_test(cookies_hold_for_two_slots_and_one_client),
 		cmocka_unit_test(cookie_keys_turn_in_time),
