@@ -54,6 +54,8 @@ STEP int hg48_ask(void)
 			continue;
 		seen.sent = READ_ONCE(e->peer.sent);
 		seen.heard = READ_ONCE(e->peer.heard);
+		if (READ_ONCE(e->key) != hg48_key(at)) /* those were of the slot's next owner */
+			break;
 		t->hg48 = n + 1;
 		t->seen = t->onward == ONWARD_UDP ? seen.sent : seen.heard;
 		return hg48_judge(t, &seen);
