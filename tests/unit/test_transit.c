@@ -3,7 +3,9 @@
 #include "unit.h"
 #include "core/transit.h"
 #include "navalis/conflict.h"
+#include "navalis/hg48.h"
 #include "navalis/icmp6.h"
+#include "navalis/sixbed4.h"
 
 #define OURS "8.0.2.1"      /* 6to4 */
 #define BR "8.0.2.2"        /* 6rd */
@@ -471,7 +473,14 @@ static void rfc4213_3_8_neighbour_unreachability_is_answered(void **st)
 static enum reason icmp4(struct fixture *f, const char *src, const char *dst, __u8 code, __u32 mtu, size_t len)
 {
 	outer(f, src, dst, 0);
-	transit_icmp4(f->transit, f->pkt, len, code, mtu, f->now, &f->out);
+	transit_icmp4(f->transit, PORT_PROTO41, ep(dst, 0), f->pkt, len, code, mtu, f->now, &f->out);
+	return f->out.reason;
+}
+
+/* About a datagram. */
+static enum reason icmp4_udp(struct fixture *f, enum port port, struct endpoint4 to, __u8 code, size_t len)
+{
+	transit_icmp4(f->transit, port, to, f->pkt + 20, len, code, 0, f->now, &f->out);
 	return f->out.reason;
 }
 
@@ -500,6 +509,59 @@ static void rfc4213_3_4_senders_hear_of_icmpv4_errors(void **st)
 	expect_reason(icmp4(f, OURS, SITE4, 4, 0, 160), R_ICMP4_IGNORED);
 	inner(f, NATIVE, "2a04::1", 17, 100);
 	expect_reason(icmp4(f, BR, CE4, 1, 0, 160), R_ICMP4_IGNORED);
+}
+
+static void native_senders_hear_of_icmpv4_errors_about_datagrams(void **st)
+{
+	static struct hg48_entry entry[HG48_SLOTS(4)];
+	const struct table_seed seed = { { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
+	const struct endpoint4 at = ep("8.0.9.1", 4000), other = ep("8.0.9.1", 4001);
+	const struct prefix6 bed = pfx("2a00:6bed::", 64), hg = pfx("fd4a:6b8c:2d10:1::", 80);
+	struct fixture *f = *st;
+	struct nav_config *p = &f->policy;
+	struct in6_addr peer;
+	char dst[INET6_ADDRSTRLEN];
+
+	p->sixbed4[0] = (struct sixbed4_config){ .service = ep(OURS, 25790), .prefix = load64(&bed.addr),
+						 .mtu = 1280, .min_port = 1024 };
+	p->hg48 = (struct hg48_config){ .prefix = hg.addr, .service = ep(OURS, 3546), .life = 100, .window = 10,
+					.window_packets = 3, .max_peers = 4, .min_port = 1024,
+					.link = { .mtu = 1280 } };
+	assert_true(tunnels_add_prefix(&p->tunnels, TUNNEL_SIXBED4, 0, &bed));
+	assert_true(tunnels_add_prefix(&p->tunnels, TUNNEL_HG48, 0, &hg));
+	memset(entry, 0, sizeof(entry));
+	assert_int_equal(transit_set_hg48(f->transit, entry, &seed), 0);
+
+	peer = sixbed4_addr(p->sixbed4[0].prefix, sixbed4_pack(SIXBED4_W2, at, 1));
+	inet_ntop(AF_INET6, &peer, dst, sizeof(dst));
+	inner(f, NATIVE, dst, 17, 100);
+	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 3, 140), R_ICMP4_MATCHED);
+	expect_error(f, 1, 3, 0);
+	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 3, 39), R_ICMP4_IGNORED);
+	expect_reason(icmp4_udp(f, PORT_SIXBED4, other, 3, 140), R_ICMP4_IGNORED);
+	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_IGNORED);
+	expect_reason(icmp4_udp(f, PORT_SERVER, at, 3, 140), R_ICMP4_IGNORED);
+	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 4, 140), R_ICMP4_IGNORED); /* DF is never set */
+	expect_reason(icmp4(f, OURS, "8.0.9.1", 3, 0, 160), R_ICMP4_IGNORED); /* that is UDP's */
+	for (size_t kind = 0; kind < 256; kind++) { /* of which no more is quoted */
+		inner(f, NATIVE, dst, (__u8)kind, 1200);
+		f->pkt[62] = 0; /* a routing header that would be refused; behind the quote */
+		expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 3, 40), R_ICMP4_MATCHED);
+		expect_reason(icmp4(f, OURS, "8.0.9.1", 3, 0, 60), R_ICMP4_IGNORED);
+	}
+
+	f->now.ms += 1000;
+	peer = hg48_addr(&p->hg48, at);
+	inet_ntop(AF_INET6, &peer, dst, sizeof(dst));
+	inner(f, NATIVE, dst, 17, 100);
+	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_IGNORED); /* nothing was sent there */
+	expect_reason(from_native(f), R_ENCAP);
+	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_MATCHED);
+	expect_error(f, 1, 3, 0);
+	expect_reason(icmp4_udp(f, PORT_HG48, other, 3, 140), R_ICMP4_IGNORED);
+	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_MATCHED);
+	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_MATCHED); /* the third in a second: nobody is told */
+	assert_int_equal(f->out.act, TRANSIT_NOTHING);
 }
 
 static void errors_of_this_host_reach_peers_whoever_is_served(void **st)
@@ -634,6 +696,7 @@ int main(void)
 		T(rfc6343_4_2_1_the_relay_says_that_it_lives),
 		T(rfc4213_3_8_neighbour_unreachability_is_answered),
 		T(rfc4213_3_4_senders_hear_of_icmpv4_errors),
+		T(native_senders_hear_of_icmpv4_errors_about_datagrams),
 		T(errors_of_this_host_reach_peers_whoever_is_served),
 		T(advertisements_are_limited_to_one_address_and_in_all),
 		T(a_port_of_a_mechanism_that_is_off_takes_nothing),
