@@ -24,8 +24,8 @@
 #define SLOTS HG48_SLOTS(MAX_PEERS)
 #define STANDING 4
 #define GUESTS 8
-#define LIFE 8192 /* in coarse units, here of one tick: nobody is left alone for so long */
-#define WINDOW 4096
+#define LIFE (1 << 20) /* in coarse units, here of one tick: nobody is left alone for so long */
+#define WINDOW (LIFE / 2)
 #define LATELY (WINDOW / 2) /* when a silent one was sent to: at a time that no packet of here has */
 #define QUOTA 3
 
@@ -35,6 +35,7 @@ static struct hg48_entry *memory;
 static struct endpoint4 standing[STANDING];
 static struct endpoint4 silent; /* the one that came last; read and written as one word */
 static struct endpoint4 guest;  /* the last that has answered */
+static __u64 now; /* the daemon's, always: when it began */
 static volatile bool done;
 static int cpus;
 
@@ -123,7 +124,7 @@ static struct endpoint4 new_name(void)
 	return at;
 }
 
-static struct hg48_peer *add(struct endpoint4 at, bool answers, __u64 now)
+static struct hg48_peer *add(struct endpoint4 at, bool answers)
 {
 	enum reason why;
 	struct hg48_peer *p = hg48_table_add(table, hg, at, answers ? 0 : writer.names, now, &why);
@@ -134,7 +135,7 @@ static struct hg48_peer *add(struct endpoint4 at, bool answers, __u64 now)
 }
 
 /* As if its time were over. A packet that has just been let through may still say that it is not. */
-static void expire(struct hg48_peer *p, __u64 now)
+static void expire(struct hg48_peer *p)
 {
 	do {
 		__atomic_store_n(&p->heard, p->heard ? 1 : 0, __ATOMIC_SEQ_CST);
@@ -143,7 +144,7 @@ static void expire(struct hg48_peer *p, __u64 now)
 }
 
 /* The next one comes for the one that was here: a silent one for one that has answered, and so on. */
-static void change_guest(__u64 now)
+static void change_guest(void)
 {
 	static struct endpoint4 here[GUESTS];
 	static bool talks[GUESTS];
@@ -154,12 +155,12 @@ static void change_guest(__u64 now)
 	if (p && !talks[n])
 		writer.strange += p->heard || p->sent != now - LATELY || p->packets != QUOTA;
 	if (p)
-		expire(p, now);
+		expire(p);
 	if (writer.rounds & 64)
 		hg48_table_sweep(table, hg, 1, now);
 	here[n] = new_name();
 	talks[n] = (writer.rounds / GUESTS + n) & 1;
-	p = add(here[n], talks[n], now);
+	p = add(here[n], talks[n]);
 	if (!p) {
 		writer.drift++;
 		return;
@@ -175,12 +176,12 @@ static void change_guest(__u64 now)
 }
 
 /* Strangers until no more are taken: half of all may be such that have never been heard of. */
-static void flood(__u64 now)
+static void flood(void)
 {
 	__u32 keys = 0, unheard = 0;
 	struct hg48_peer *p;
 
-	while ((p = add(new_name(), false, now)) != NULL)
+	while ((p = add(new_name(), false)) != NULL)
 		p->sent = now - LATELY + 1;
 	for (__u32 i = 0; i < SLOTS; i++) {
 		keys += !!memory[i].key;
@@ -189,25 +190,22 @@ static void flood(__u64 now)
 	writer.drift += unheard != MAX_PEERS / 2 || keys > MAX_PEERS;
 	for (__u32 i = 0; i < SLOTS; i++)
 		if (memory[i].key && memory[i].peer.sent == now - LATELY + 1)
-			expire(&memory[i].peer, now);
+			expire(&memory[i].peer);
 	hg48_table_sweep(table, hg, 1, now);
 }
 
 static void write_table(__u64 end)
 {
-	__u64 now = hg48_time(ticks_now());
-
 	for (; ns_now() < end; writer.rounds++) {
-		change_guest(now);
+		change_guest();
 		if (writer.rounds % 256 == 255)
-			flood(now);
+			flood();
 	}
 }
 
 static void begin(char **argv)
 {
 	struct nav_config *cfg = open_program(argv);
-	__u64 now;
 
 	hg = &cfg->hg48;
 	inet_pton(AF_INET6, "fd4a:6b8c:2d10:1::", &hg->prefix);
@@ -226,9 +224,9 @@ static void begin(char **argv)
 	now = hg48_time(ticks_now());
 	for (__u32 i = 0; i < STANDING; i++) {
 		for (; i == STANDING / 2 && writer.rounds < GUESTS; writer.rounds++)
-			change_guest(now); /* some stand before them, some behind */
+			change_guest(); /* some stand before them, some behind */
 		standing[i] = new_name();
-		add(standing[i], true, now);
+		add(standing[i], true);
 	}
 	cpus = cpu_count();
 	for (__u32 i = 0; i < (__u32)cpus; i++) {
