@@ -10,26 +10,27 @@ SECONDS = int(os.environ.get("STRESS_S", 60))
 ENOUGH = int(os.environ.get("STRESS_LOOKS", 10000))  # a second; fewer on an emulated machine
 
 
-def stress(machine, program, seconds, never):
+def stress(machine, program, seconds, enough, never):
     """What it counted. It must have looked often, and never seen any of these."""
     p = subprocess.run(["nsenter", "--net=/run/netns/" + machine.ns, BUILD + "/tests/bpf/" + program,
                         *map(str, machine.nics), str(seconds)], capture_output=True, text=True)
     assert p.returncode == 0, p.stderr
     result = json.loads(p.stdout)
     print("\n%d s: %s" % (seconds, result))
-    assert result["looks"] > seconds * ENOUGH
+    assert result["looks"] > seconds * enough
     assert not any(result[k] for k in never), result
     return result
 
 
 def test_a_minute_of_insert_move_delete_and_stamp_on_all_cpus(machine):
     """The page of the table in include/navalis/table.h."""
-    result = stress(machine, "stress", SECONDS, ("missed", "wrong", "failed", "lost", "strange"))
+    result = stress(machine, "stress", SECONDS, ENOUGH, ("missed", "wrong", "failed", "lost", "strange"))
     assert result["stamps"] > SECONDS * ENOUGH / 10 and result["moves"] > SECONDS * 1000
 
 
 def test_endpoints_of_hg48_take_slots_from_each_other(machine):
     """The page of the table in include/navalis/hg48.h."""
     seconds = (SECONDS + 2) // 3
-    result = stress(machine, "stress_hg48", seconds, ("missed", "mixed", "wrong", "failed", "lost", "strange", "quota", "drift"))
+    result = stress(machine, "stress_hg48", seconds, ENOUGH / 10,  # which are all interrupted
+                    ("missed", "mixed", "wrong", "failed", "lost", "strange", "quota", "drift"))
     assert result["stamps"] > seconds and result["changes"] > seconds * 1000
