@@ -30,7 +30,7 @@ def test_a_minute_of_insert_move_delete_and_stamp_on_all_cpus(machine):
 
 def test_endpoints_of_hg48_take_slots_from_each_other(machine):
     """The page of the table in include/navalis/hg48.h."""
-    seconds = (SECONDS + 2) // 3
+    seconds = (SECONDS + 1) // 2
     result = stress(machine, "stress_hg48", seconds, ENOUGH / 10,  # which are all interrupted
                     ("missed", "mixed", "wrong", "failed", "lost", "strange", "quota", "drift"))
     assert result["stamps"] > seconds and result["changes"] > seconds * 1000
