@@ -92,7 +92,7 @@ $(B)/%.o: %.c
 	$(Q)$(ALL_C) -c $< -o $@
 
 # whoever includes the skeleton needs it before its dependencies are known
-$(B)/loader/io/datapath.o $(B)/loader/io/attach.o $(B)/tests/bpf/runner.o $(B)/tests/bpf/stress.o: | $(B)/bpf/navalis.skel.h
+$(B)/loader/io/datapath.o $(B)/loader/io/attach.o $(B)/tests/bpf/runner.o $(B)/tests/bpf/stress.o $(B)/tests/bpf/stress_hg48.o: | $(B)/bpf/navalis.skel.h
 
 $(B)/navalisd: $(DAEMON)
 	$(call say,LD)

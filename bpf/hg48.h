@@ -54,6 +54,8 @@ STEP int hg48_ask(void)
 			continue;
 		seen.sent = READ_ONCE(e->peer.sent);
 		seen.heard = READ_ONCE(e->peer.heard);
+		if (READ_ONCE(e->key) != hg48_key(at)) /* those were of the slot's next owner */
+			break;
 		t->hg48 = n + 1;
 		t->seen = t->onward == ONWARD_UDP ? seen.sent : seen.heard;
 		return hg48_judge(t, &seen);
@@ -83,27 +85,18 @@ STEP int hg48_decap(struct xdp_md *ctx)
 	struct frame f;
 	struct cur c;
 	enum reason r;
-	int ecn;
 
 	if (!hg48_any() || !t || !tunnel_frame(&f, &c, ctx, t) || !cur_take(&c, IP4_LEN + UDP_LEN))
 		return R_NOT_OURS;
 	r = hg48_payload(&c, t->payload_len, &ip6);
 	if (r != R_NONE)
 		return r;
-	tunnel_inner(t, ip6);
-	t->off = IP4_LEN + UDP_LEN;
-	t->onward = ONWARD_NATIVE;
-	t->verdict = R_DECAP;
+	tunnel_strips(t, ip6, IP4_LEN + UDP_LEN);
 	r = hg48_in(&cfg, &cfg.hg48, NULL, t->came.src, t->came.dst, &t->src, &t->dst);
 	if (r == R_NONE)
 		r = SAID(hg48_ask());
-	if (r != R_NONE)
-		return r;
-	ecn = policy_ecn(t->tos, t->class);
-	if (ecn < 0)
-		return R_ECN_CONGESTED;
-	t->ecn = (__u8)ecn;
-	r = ip6_inside(c, ip6, false);
+	if (r == R_NONE)
+		r = tunnel_inside(t, c, ip6);
 	if (r != R_NONE)
 		return r;
 	return t->hop_limit <= 1 ? R_HOP_LIMIT_IN : R_NONE;

@@ -136,22 +136,13 @@ static __always_inline enum reason proto41_decap(struct tunnel_packet *t, struct
 	const struct ipv6hdr *ip6;
 	enum reason r = proto41_payload(&c, t->payload_len, &ip6);
 	struct demux who;
-	int ecn;
 
 	if (r != R_NONE)
 		return r;
-	tunnel_inner(t, ip6);
-	t->off = IP4_LEN;
-	t->onward = ONWARD_NATIVE;
-	t->verdict = R_DECAP;
+	tunnel_strips(t, ip6, IP4_LEN);
 	r = proto41_ask(t, &who);
-	if (r != R_NONE)
-		return r;
-	ecn = policy_ecn(t->tos, t->class);
-	if (ecn < 0)
-		return R_ECN_CONGESTED;
-	t->ecn = (__u8)ecn;
-	r = ip6_inside(c, ip6, false);
+	if (r == R_NONE)
+		r = tunnel_inside(t, c, ip6);
 	if (r == R_NONE)
 		r = proto41_leaves(t, &who);
 	if (r != R_NONE)

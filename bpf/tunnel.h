@@ -87,6 +87,26 @@ static __always_inline void tunnel_inner(struct tunnel_packet *t, const struct i
 	t->nexthdr = ip6->nexthdr;
 }
 
+/* To native IPv6: so many bytes in front of the packet come off. */
+static __always_inline void tunnel_strips(struct tunnel_packet *t, const struct ipv6hdr *ip6, __u32 off)
+{
+	tunnel_inner(t, ip6);
+	t->off = off;
+	t->onward = ONWARD_NATIVE;
+	t->verdict = R_DECAP;
+}
+
+/* What is asked of one that its mechanism lets out. c stands behind the IPv6 header. */
+static __always_inline enum reason tunnel_inside(struct tunnel_packet *t, struct cur c, const struct ipv6hdr *ip6)
+{
+	const int ecn = policy_ecn(t->tos, t->class);
+
+	if (ecn < 0)
+		return R_ECN_CONGESTED;
+	t->ecn = (__u8)ecn;
+	return ip6_inside(c, ip6, false);
+}
+
 static __always_inline void tunnel_link(struct tunnel_packet *t, const volatile struct tunnel_link *l)
 {
 	t->link.mtu = l->mtu;

@@ -38,23 +38,38 @@ static int wait_for(const struct call *call, short events)
 	return n > 0 ? 0 : n ? -errno : -ETIMEDOUT;
 }
 
+/* 0 or -errno. It waits while the daemon's queue of callers is full, and ends early if it is stopped and continued. */
+static int connect_by(const struct call *call, const struct sockaddr_un *at)
+{
+	struct timeval patience;
+	__u64 now;
+	int err;
+
+	do {
+		now = now_ms();
+		if (now >= call->end_ms)
+			return -ETIMEDOUT;
+		patience.tv_sec = (time_t)((call->end_ms - now) / 1000);
+		patience.tv_usec = (suseconds_t)((call->end_ms - now) % 1000 * 1000);
+		setsockopt(call->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+		err = connect(call->fd, (const struct sockaddr *)at, sizeof(*at)) ? -errno : 0;
+	} while (err == -EINTR);
+	return err == -EAGAIN ? -ETIMEDOUT : err;
+}
+
 static int call_up(const struct ctl *c, unsigned patience_s, struct call *call)
 {
-	struct timeval patience = { .tv_sec = patience_s };
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int err = 0;
+	int err;
 
 	call->end_ms = now_ms() + patience_s * 1000;
 	call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (call->fd < 0)
 		return -errno;
 	snprintf(at.sun_path, sizeof(at.sun_path), NAV_SOCKET, c->instance);
-	/* limits connect(), too, which waits while the daemon's queue of callers is full */
-	setsockopt(call->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (connect(call->fd, (struct sockaddr *)&at, sizeof(at))) {
-		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	err = connect_by(call, &at);
+	if (err)
 		close(call->fd);
-	}
 	return err;
 }
 

@@ -65,15 +65,15 @@ void sockets_native(struct daemon *d, const void *pkt, size_t len, struct relay_
 	conclude(d, &out, len);
 }
 
-static void drain_errors(struct daemon *d, struct relay_time now)
+static void drain_errors(struct daemon *d, enum port port, struct socket4 *s, struct relay_time now)
 {
 	struct socket4_error err;
 	struct transit_out out;
 
-	for (int i = 0; i < SOCKET4_BATCH && socket4_error(d->proto41.socket, &err); i++) {
+	for (int i = 0; i < SOCKET4_BATCH && socket4_error(s, &err); i++) {
 		if (err.type != 3) /* destination unreachable */
 			continue;
-		transit_icmp4(d->transit, err.quote, err.len, err.code, err.mtu, now, &out);
+		transit_icmp4(d->transit, port, err.to, err.quote, err.len, err.code, err.mtu, now, &out);
 		perform(d, &out);
 		daemon_count(d, out.reason, err.len);
 	}
@@ -89,7 +89,7 @@ static int on_proto41(sd_event_source *s, int fd, uint32_t revents, void *data)
 
 	(void)s, (void)fd;
 	if (revents & EPOLLERR)
-		drain_errors(d, now);
+		drain_errors(d, PORT_PROTO41, d->proto41.socket, now);
 	n = socket4_receive(d->proto41.socket, &packet);
 	for (int i = 0; i < n; i++) {
 		count_in(&d->page->rx_proto41, packet[i].len);
@@ -100,19 +100,11 @@ static int on_proto41(sd_event_source *s, int fd, uint32_t revents, void *data)
 	return 0;
 }
 
-/* What hosts say of datagrams that did not reach them is of no use: there is no state to forget. */
-static void forget_errors(struct socket4 *udp)
-{
-	struct socket4_error err;
-
-	for (int i = 0; i < SOCKET4_BATCH && socket4_error(udp, &err); i++)
-		;
-}
-
 static int on_port(sd_event_source *s, int fd, uint32_t revents, void *data)
 {
 	struct port_socket *port = data;
 	struct daemon *d = port->daemon;
+	const enum port number = (enum port)(port - d->port);
 	struct relay_time now = now_of(d);
 	struct datagram *gram;
 	struct transit_out out;
@@ -120,12 +112,11 @@ static int on_port(sd_event_source *s, int fd, uint32_t revents, void *data)
 
 	(void)s, (void)fd;
 	if (revents & EPOLLERR)
-		forget_errors(port->udp);
+		drain_errors(d, number, port->udp, now);
 	n = socket4_receive(port->udp, &gram);
 	for (int i = 0; i < n; i++) {
 		count_in(&d->page->rx_udp, gram[i].len);
-		transit_from_udp(d->transit, (enum port)(port - d->port), gram[i].payload, gram[i].len,
-				 gram[i].from, gram[i].tos, now, &out);
+		transit_from_udp(d->transit, number, gram[i].payload, gram[i].len, gram[i].from, gram[i].tos, now, &out);
 		conclude(d, &out, gram[i].len);
 	}
 	d->page->count[R_SOCKET_OVERFLOW].packets += socket4_overflows(port->udp);

@@ -194,6 +194,9 @@ PURE void hg48_heard(struct hg48_peer *p, __u64 now)
  *                    that is confirmed. A slot is given to another only when that one's time is over,
  *                    and then its times are others: nobody is confirmed by what another has sent.
  *   window, packets  the daemon alone
+ *
+ * To read: the key, the times, the key again. If it is another by then, whoever was asked for is not
+ * known. tests/bpf/stress_hg48.c holds it.
  */
 struct hg48_entry {
 	__u64 key; /* of its endpoint; 0: free */

@@ -16,6 +16,7 @@ enum refusal {
 struct refuse4 {
 	const volatile struct addr4_set *listed;
 	const struct addr4_set *own; /* NULL: not known */
+	const struct addr4_set *self; /* of those: addresses that this host sends from. NULL: whoever says so came by a NIC */
 };
 
 /*
@@ -36,6 +37,17 @@ PURE enum refusal refuse4(const struct refuse4 *sets, __be32 addr)
 	if (sets->own && addr4_set_has(sets->own, addr))
 		return REFUSAL_OURS;
 	return addr4_set_has(sets->listed, addr) ? REFUSAL_LISTED : REFUSAL_NONE;
+#endif
+}
+
+/* What comes from one of this host's own addresses, and not by a NIC. */
+PURE bool refuse4_is_self(const struct refuse4 *sets, __be32 addr)
+{
+#ifdef __bpf__
+	(void)sets, (void)addr;
+	return false;
+#else
+	return sets->self && addr4_set_has(sets->self, addr);
 #endif
 }
 

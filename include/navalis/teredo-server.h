@@ -234,9 +234,9 @@ PURE enum reason teredo_server_in(const volatile struct teredo_server_config *cf
 		return ip6->nexthdr == IPPROTO_ICMPV6 && ip6->payload_len ? R_NOT_LINEAR
 									  : R_SERVER_KIND;
 
-	/* a relay on this host has another port: it is no stranger, but what arrives by a NIC is */
+	/* a relay on this host has another port: it is no stranger */
 	refusal = refuse4(sets, outer.addr);
-	if (teredo_server_at(cfg, outer) || (refusal == REFUSAL_OURS && !deep))
+	if (teredo_server_at(cfg, outer) || (refusal == REFUSAL_OURS && !refuse4_is_self(sets, outer.addr)))
 		return R_OUTER_OURS;
 	if (refusal == REFUSAL_LISTED || !outer.addr || !outer.port)
 		return R_OUTER_REFUSED;

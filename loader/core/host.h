@@ -7,6 +7,7 @@
 
 struct host {
 	struct nav_own own;      /* shared with the data path */
+	struct addr4_set self;   /* of those, less the ends of networks: what it sends from */
 	struct prefix6 *local6;  /* what the kernel delivers to this host itself: addresses, anycast */
 	__u32 n_local6;          /* addresses, prefixes that were made local; owned by whoever fills it */
 	struct in6_addr source;  /* of ICMPv6 errors; unspecified: there is none */

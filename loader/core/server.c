@@ -25,12 +25,13 @@ static void forward(struct transit *t, const struct teredo_request *q, const str
 void server_came(struct transit *t, __u32 at, struct datagram_in *d, struct transit_out *out)
 {
 	const struct teredo_server_config *cfg = &t->policy->server;
-	const struct refuse4 refused = transit_refused(t);
+	struct refuse4 refused = transit_refused(t);
 	struct cur c = { d->pkt, d->pkt + d->len };
 	struct teredo_request q = { 0 };
 	enum reason r;
 	int n = 0;
 
+	refused.self = &t->host->self; /* what says so by a NIC the kernel drops */
 	out->reason = teredo_server_in(cfg, &refused, d->from, at, c, d->len, true, &q);
 	switch (out->reason) {
 	case R_SOLICITED:

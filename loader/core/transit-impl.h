@@ -81,7 +81,7 @@ static inline const struct in6_addr *transit_source(const struct transit *t, con
 
 static inline struct refuse4 transit_refused(const struct transit *t)
 {
-	return (struct refuse4){ &t->policy->refused, &t->host->own.v4 };
+	return (struct refuse4){ &t->policy->refused, &t->host->own.v4, NULL };
 }
 
 /* ---- sixbed4.c */

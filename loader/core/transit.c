@@ -421,30 +421,40 @@ void transit_from_proto41(struct transit *t, void *pkt, size_t len, struct relay
 
 /* ---- ICMPv4 (RFC 4213 3.4) --------------------------------------------------------------------- */
 
-void transit_icmp4(struct transit *t, const void *quote, size_t len, __u8 code, __u32 mtu,
-		   struct relay_time now, struct transit_out *out)
+/* Is it what we would send to this endpoint by this port? HG48: and may have. */
+static bool is_ours(struct transit *t, enum port port, struct endpoint4 to, const struct passage *p,
+		    struct transit_out *out)
 {
-	struct {
-		struct iphdr ip;
-		struct ipv6hdr ip6;
-	} sent;
-	struct passage p;
-	struct way w;
+	const struct way w = way_to(t, &p->ip6->daddr);
+
+	return p->ip6->version == 6 && ask_out(t, &w, p, out) == R_NONE && out->port == port &&
+	       endpoint4_equal(out->to.dst, to) &&
+	       (port != PORT_HG48 || hg48_table_find(t->hg48, &t->policy->hg48, to));
+}
+
+void transit_icmp4(struct transit *t, enum port port, struct endpoint4 to, const void *quote, size_t len,
+		   __u8 code, __u32 mtu, struct relay_time now, struct transit_out *out)
+{
+	const struct iphdr *ip = quote;
+	const size_t head = port == PORT_PROTO41 ? sizeof(*ip) : 0;
+	const __u8 *inner = (const __u8 *)quote + head, *rest = inner + sizeof(struct ipv6hdr);
+	struct passage p = { (void *)inner, { rest, (const __u8 *)quote + len }, (__u32)(len - head) };
+	struct passage whole = p; /* as if that were all */
+	struct ipv6hdr ip6;
 
 	*out = (struct transit_out){ .reason = R_ICMP4_IGNORED };
-	if (len < sizeof(sent))
+	if (len < head + sizeof(ip6) || (head && ip->ihl != 5))
 		return;
-	memcpy(&sent, quote, sizeof(sent));
-	w = way_to(t, &sent.ip6.daddr);
-	p = (struct passage){ (void *)((const __u8 *)quote + sizeof(sent.ip)), { NULL, NULL },
-			      (__u32)(len - sizeof(sent.ip)) };
-	/* does it quote what we would send there? */
-	if (sent.ip.ihl != 5 || sent.ip6.version != 6 || ask_out(t, &w, &p, out) != R_NONE ||
-	    out->port != PORT_PROTO41 || out->to.dst.addr != sent.ip.daddr || out->to.src.addr != sent.ip.saddr)
+	memcpy(&ip6, inner, sizeof(ip6));
+	if (HOST16(ip6.payload_len) > cur_left(&p.rest))
+		ip6.payload_len = BE16(cur_left(&p.rest));
+	whole.ip6 = &ip6;
+	if (!is_ours(t, port, head ? (struct endpoint4){ .addr = ip->daddr } : to, &whole, out) ||
+	    (head && out->to.src.addr != ip->saddr))
 		return;
 	if (code != ICMP_FRAG_NEEDED)
 		transit_error(t, out, R_ICMP4_MATCHED, ICMP6_DST_UNREACH, 0, &p, now);
-	else if (out->link->df)
+	else if (out->link && out->link->df)
 		transit_error(t, out, R_ICMP4_MATCHED, ICMP6_PACKET_TOO_BIG,
 			      mtu < 1300 ? 1280 : mtu - 20, &p, now);
 }

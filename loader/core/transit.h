@@ -95,11 +95,12 @@ void transit_hg48_peers(const struct transit *t, struct relay_time now, __u32 *c
 			__u32 *unconfirmed);
 
 /*
- * An ICMPv4 destination unreachable about a packet of protocol 41 that we sent, of which it quotes the
- * first len bytes; mtu: of the link that it did not fit, or 0 where the code is another or the router
- * does not say (RFC 1191 5). Leads to an error to its sender, or to nothing.
+ * An ICMPv4 destination unreachable about a packet that we sent by a port, of which it quotes the first
+ * len bytes: of protocol 41 from the IPv4 header on, else the UDP payload, which went to the endpoint
+ * to. mtu: of the link that it did not fit, or 0 where the code is another or the router does not say
+ * (RFC 1191 5). Leads to an error to its sender, or to nothing.
  */
-void transit_icmp4(struct transit *t, const void *quote, size_t len, __u8 code, __u32 mtu,
-		   struct relay_time now, struct transit_out *out);
+void transit_icmp4(struct transit *t, enum port port, struct endpoint4 to, const void *quote, size_t len,
+		   __u8 code, __u32 mtu, struct relay_time now, struct transit_out *out);
 
 #endif

@@ -5,11 +5,15 @@
 #include "config.h"
 #include "io/netlink-impl.h"
 
+struct list4 {
+	struct prefix4 *of;
+	__u32 n;
+};
+
 /* What is found while a dump goes on; on an error the daemon's own stays as it is. */
 struct finding {
 	struct host host;
-	struct prefix4 *v4;
-	__u32 n_v4;
+	struct list4 own, self;
 	__be32 service;
 	bool failed;
 };
@@ -23,11 +27,11 @@ static void *one_more(void *list, __u32 n, size_t size, struct finding *f)
 	return grown ? grown : list;
 }
 
-static void add4(struct finding *f, __be32 addr)
+static void add4(struct finding *f, struct list4 *list, __be32 addr)
 {
-	f->v4 = one_more(f->v4, f->n_v4, sizeof(*f->v4), f);
+	list->of = one_more(list->of, list->n, sizeof(*list->of), f);
 	if (!f->failed)
-		f->v4[f->n_v4++] = (struct prefix4){ addr, 32 };
+		list->of[list->n++] = (struct prefix4){ addr, 32 };
 }
 
 /* The addresses of a network that are nobody's: its first, which old hosts take for a broadcast, and its last. */
@@ -36,8 +40,8 @@ static void add_ends(struct finding *f, __be32 addr, __u8 len)
 	const __u32 hosts = len ? ~0U >> len : ~0U;
 
 	if (len < 31) { /* RFC 3021 */
-		add4(f, addr & ~BE32(hosts));
-		add4(f, addr | BE32(hosts));
+		add4(f, &f->own, addr & ~BE32(hosts));
+		add4(f, &f->own, addr | BE32(hosts));
 	}
 }
 
@@ -54,10 +58,12 @@ static int on_address(const struct nlmsghdr *h, void *data)
 		const __u8 type = (__u8)mnl_attr_get_type(a);
 		const void *addr = mnl_attr_get_payload(a);
 
-		if (ifa->ifa_family == AF_INET && type == IFA_LOCAL)
+		if (ifa->ifa_family == AF_INET && type == IFA_LOCAL) {
 			f->host.has_service |= WIRE32(mnl_attr_get_u32(a)) == f->service;
+			add4(f, &f->self, WIRE32(mnl_attr_get_u32(a)));
+		}
 		if (ifa->ifa_family == AF_INET && (type == IFA_LOCAL || type == IFA_BROADCAST))
-			add4(f, WIRE32(mnl_attr_get_u32(a)));
+			add4(f, &f->own, WIRE32(mnl_attr_get_u32(a)));
 		else if (ifa->ifa_family == AF_INET && type == IFA_ADDRESS)
 			add_ends(f, WIRE32(mnl_attr_get_u32(a)), ifa->ifa_prefixlen);
 		else if (ifa->ifa_family == AF_INET6 && (type == IFA_LOCAL || (type == IFA_ADDRESS && !local)))
@@ -103,6 +109,15 @@ static int dump_local(struct netlink *nl, struct finding *f)
 	return err;
 }
 
+/* What there is no room for is left out, and is no error. */
+static int build(struct finding *f, const struct list4 *list, struct addr4_set *set)
+{
+	int err = addr4_set_build(list->of, list->n, set);
+
+	f->host.own_is_cut |= err == -ENOSPC;
+	return err == -ENOSPC ? 0 : err;
+}
+
 int netlink_host(struct netlink *nl, __be32 service, struct host *host)
 {
 	char buf[NETLINK_BUFFER];
@@ -116,12 +131,12 @@ int netlink_host(struct netlink *nl, __be32 service, struct host *host)
 		err = dump_local(nl, &f);
 	if (!err && f.failed)
 		err = -ENOMEM;
-	if (!err) {
-		err = addr4_set_build(f.v4, f.n_v4, &f.host.own.v4);
-		f.host.own_is_cut = err == -ENOSPC;
-		err = f.host.own_is_cut ? 0 : err;
-	}
-	free(f.v4);
+	if (!err)
+		err = build(&f, &f.own, &f.host.own.v4);
+	if (!err)
+		err = build(&f, &f.self, &f.host.self);
+	free(f.own.of);
+	free(f.self.of);
 	free(err ? f.host.local6 : host->local6);
 	if (!err)
 		*host = f.host;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The page of the table in include/navalis/table.h, held for a minute on all CPUs at once: stress.c says what."""
+"""The tables that the daemon and XDP share, held on all CPUs at once: stress.c and stress_hg48.c say what."""
 import json
 import os
 import subprocess
@@ -7,15 +7,30 @@ import subprocess
 from xdp import BUILD
 
 SECONDS = int(os.environ.get("STRESS_S", 60))
+ENOUGH = int(os.environ.get("STRESS_LOOKS", 10000))  # a second; fewer on an emulated machine
+
+
+def stress(machine, program, seconds, enough, never):
+    """What it counted. It must have looked often, and never seen any of these."""
+    p = subprocess.run(["nsenter", "--net=/run/netns/" + machine.ns, BUILD + "/tests/bpf/" + program,
+                        *map(str, machine.nics), str(seconds)], capture_output=True, text=True)
+    assert p.returncode == 0, p.stderr
+    result = json.loads(p.stdout)
+    print("\n%d s: %s" % (seconds, result))
+    assert result["looks"] > seconds * enough
+    assert not any(result[k] for k in never), result
+    return result
 
 
 def test_a_minute_of_insert_move_delete_and_stamp_on_all_cpus(machine):
-    p = subprocess.run(["nsenter", "--net=/run/netns/" + machine.ns, BUILD + "/tests/bpf/stress",
-                        *map(str, machine.nics), str(SECONDS)], capture_output=True, text=True)
-    assert p.returncode == 0, p.stderr
-    result = json.loads(p.stdout)
-    print("\n%d s: %s" % (SECONDS, result))
-    enough = int(os.environ.get("STRESS_LOOKS", 10000))  # a second; fewer on an emulated machine
-    assert result["stamps"] > SECONDS * enough / 10
-    assert result["looks"] > SECONDS * enough and result["moves"] > SECONDS * 1000
-    assert not any(result[k] for k in ("missed", "wrong", "failed", "lost", "strange")), result
+    """The page of the table in include/navalis/table.h."""
+    result = stress(machine, "stress", SECONDS, ENOUGH, ("missed", "wrong", "failed", "lost", "strange"))
+    assert result["stamps"] > SECONDS * ENOUGH / 10 and result["moves"] > SECONDS * 1000
+
+
+def test_endpoints_of_hg48_take_slots_from_each_other(machine):
+    """The page of the table in include/navalis/hg48.h."""
+    seconds = (SECONDS + 1) // 2
+    result = stress(machine, "stress_hg48", seconds, ENOUGH / 10,  # which are all interrupted
+                    ("missed", "mixed", "wrong", "failed", "lost", "strange", "quota", "drift"))
+    assert result["stamps"] > seconds and result["changes"] > seconds * 1000

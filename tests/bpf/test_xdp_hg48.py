@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """HG48 in XDP: endpoints that have answered lately both ways, those that may to the slow path, and no others."""
-import struct
-
 import pytest
-from scapy.layers.inet6 import ICMPv6EchoRequest
 
 from hg48 import address as inside
-from teredo import Ether, IP, IPv6, Raw, TCP, UDP, address
-from xdp import DROP, HG48, HG48_WINDOW, MACS, PASS, REDIRECT, SERVICE, SIXTO4, TEREDO, hg48, sixto4
+from peer import PAYLOADS, Peer, REFUSED, sized, stripped
+from teredo import IPv6, Raw, address
+from xdp import DROP, HG48, HG48_WINDOW, PASS, REDIRECT, SERVICE, SIXTO4, TEREDO, hg48, sixto4
 
-NATIVE = "2a00:f::7"
 PREFIX = "fd4a:6b8c:2d10:1::"
 LOCAL, PORT = "8.0.2.7", 3546
 BOB, BPORT = "11.0.9.9", 40000
 LIFE, WINDOW = 100, HG48_WINDOW
-ETH4 = Ether(src=MACS["gw4"], dst=MACS["v4"])
-ETH6 = Ether(src=MACS["gw6"], dst=MACS["v6"])
-ECHO = ICMPv6EchoRequest(id=1, seq=2, data=b"abcdefgh")
-REFUSED = (("10.0.0.0", "10.255.255.255"), ("192.168.0.0", "192.168.255.255"))
 CONFIG = dict(own4=(SERVICE, LOCAL), refused=REFUSED, hg48=hg48(PREFIX, LOCAL, PORT, life=LIFE), sixto4=sixto4("8.0.2.2"),
               prefixes=[(PREFIX + "/80", HG48, 0), ("2002::/16", SIXTO4, 0), ("2001::/32", TEREDO, 0)])
 
@@ -26,40 +19,12 @@ def bob(addr=BOB, port=BPORT):
     return inside(PREFIX, addr, port)
 
 
-def inner(payload=ECHO, **kw):
-    return IPv6(**{**dict(src=bob(), dst=NATIVE, hlim=57), **kw}) / payload
-
-
-def frame(payload=None, ip=None, udp=None, **kw):
-    outer = IP(**{**dict(src=BOB, dst=LOCAL, ttl=60), **(ip or {})})
-    body = bytes(payload if payload is not None else inner(**kw))
-    return bytes(ETH4 / outer / UDP(**{**dict(sport=BPORT, dport=PORT), **(udp or {})}) / Raw(body))
-
-
-def native(payload=ECHO, **kw):
-    return bytes(ETH6 / IPv6(**{**dict(src=NATIVE, dst=bob(), hlim=57), **kw}) / payload)
-
-
-def stripped(p, **changes):
-    p = IPv6(bytes(p))
-    p.hlim -= 1
-    for name, value in changes.items():
-        setattr(p, name, value)
-    return bytes(Ether(src=MACS["v6"], dst=MACS["gw6"], type=0x86DD)) + bytes(p)
+PEER = Peer(LOCAL, PORT, BOB, BPORT, bob())
+inner, frame, native = PEER.inner, PEER.frame, PEER.native
 
 
 def outer(out, f, **kw):
-    """Compares with what scapy builds, checksums and all; the IPv4 ID is taken from the frame."""
-    p = IPv6(f[14:])
-    p = IPv6(bytes(p)[:40 + p.plen])
-    p.hlim -= 1
-    ident, = struct.unpack("!H", out[18:20])
-    want = IP(src=LOCAL, dst=BOB, ttl=64, id=ident) / UDP(sport=PORT, dport=BPORT, **kw)
-    assert out == bytes(Ether(src=MACS["v4"], dst=MACS["gw4"]) / want / Raw(bytes(p)))
-
-
-def sized(n):
-    return ICMPv6EchoRequest(data=b"x" * (n - 48))
+    PEER.outer(out, IPv6(f[14:]), **kw)
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +37,6 @@ def x(loaded):
     """Bob has just answered."""
     loaded.bob = loaded.add_hg48(BOB, BPORT, sent=0)
     return loaded
-
-
-PAYLOADS = [ICMPv6EchoRequest(id=1, data=b""), TCP(sport=80, dport=1024, flags="A") / Raw(b"odd"),
-            UDP(sport=1, dport=2) / Raw(b"u" * 101), sized(1280)]
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """6bed4 in XDP: native both ways, from peer to peer, and the answers to solicitations."""
 import ipaddress
-import struct
 
 import pytest
 from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6ND_RS, ICMPv6NDOptPrefixInfo, ICMPv6NDOptSrcLLAddr
 
-from teredo import Ether, ICMPv6EchoRequest, IP, IPv6, Raw, TCP, UDP, address, v4
-from test_vlan import AD, Q, tagged
-from xdp import DROP, MACS, PASS, REDIRECT, SERVICE, SIXBED4, SIXTO4, TEREDO, TX, W1, sixbed4, sixto4
+from peer import ETH4, PAYLOADS, Peer, REFUSED, sized, stripped
+from teredo import IP, IPv6, Raw, UDP, address, v4
+from test_vlan import AD, Q
+from xdp import DROP, PASS, REDIRECT, SERVICE, SIXBED4, SIXTO4, TEREDO, TX, W1, sixbed4, sixto4
 
-NATIVE = "2a00:f::7"
 PREFIX = "2a00:6bed:4:1::"
 LOCAL, PORT = "8.0.2.6", 25790
 PEER, PPORT = "11.0.9.9", 40000
-ETH4 = Ether(src=MACS["gw4"], dst=MACS["v4"])
-ETH6 = Ether(src=MACS["gw6"], dst=MACS["v6"])
-ECHO = ICMPv6EchoRequest(id=1, seq=2, data=b"abcdefgh")
-REFUSED = (("10.0.0.0", "10.255.255.255"), ("192.168.0.0", "192.168.255.255"))
 
 
 def peer(addr=PEER, port=PPORT, lanip=1, prefix=PREFIX):
@@ -33,48 +28,13 @@ CONFIG = dict(own4=(SERVICE, LOCAL), refused=REFUSED,
               prefixes=[(PREFIX + "/64", SIXBED4, 0), ("2002::/16", SIXTO4, 0), ("2001::/32", TEREDO, 0)])
 
 
-def inner(payload=ECHO, **kw):
-    return IPv6(**{**dict(src=peer(), dst=NATIVE, hlim=57), **kw}) / payload
-
-
-def frame(payload=None, ip=None, udp=None, **kw):
-    outer = IP(**{**dict(src=PEER, dst=LOCAL, ttl=60), **(ip or {})})
-    body = bytes(payload if payload is not None else inner(**kw))
-    return bytes(ETH4 / outer / UDP(**{**dict(sport=PPORT, dport=PORT), **(udp or {})}) / Raw(body))
-
-
-def native(payload=ECHO, **kw):
-    return bytes(ETH6 / IPv6(**{**dict(src=NATIVE, dst=peer(), hlim=57), **kw}) / payload)
-
-
-def stripped(p, **changes):
-    p = IPv6(bytes(p))
-    p.hlim -= 1
-    for name, value in changes.items():
-        setattr(p, name, value)
-    return bytes(Ether(src=MACS["v6"], dst=MACS["gw6"], type=0x86DD)) + bytes(p)
-
-
-def outer(out, p, to=PEER, port=PPORT, sport=PORT, hops=1, **kw):
-    """Compares with what scapy builds, checksums and all; the IPv4 ID is taken from the frame."""
-    p = IPv6(bytes(p))
-    p.hlim -= hops
-    ident, = struct.unpack("!H", out[18:20])
-    want = IP(src=LOCAL, dst=to, ttl=64, id=ident) / UDP(sport=sport, dport=port, **kw)
-    assert out == bytes(Ether(src=MACS["v4"], dst=MACS["gw4"]) / want / Raw(bytes(p)))
-
-
-def sized(n):
-    return ICMPv6EchoRequest(data=b"x" * (n - 48))
+KNOWN = Peer(LOCAL, PORT, PEER, PPORT, peer())
+inner, frame, native, outer = KNOWN.inner, KNOWN.frame, KNOWN.native, KNOWN.outer
 
 
 @pytest.fixture(scope="module")
 def x(machine):
     return machine.load(**CONFIG)
-
-
-PAYLOADS = [ICMPv6EchoRequest(id=1, data=b""), TCP(sport=80, dport=1024, flags="A") / Raw(b"odd"),
-            UDP(sport=1, dport=2) / Raw(b"u" * 101), sized(1280)]
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/netns"))
-from lab import awake  # noqa: E402
+from lab import awake, wait_for  # noqa: E402
 
 CTL = os.path.join(ROOT, os.environ.get("B", "build"), "navalisctl")
 ME = "nvc%d" % os.getpid()
@@ -205,20 +206,25 @@ def test_it_hangs_up(daemon):
     assert order(daemon, "pending", answer=answer, read=False)[1:] == (2, "", "navalisctl: too many\n")
 
 
+def fill(stack):
+    """Callers until no more fit the daemon's queue. Whoever connects then waits."""
+    for n in range(8):
+        s = stack.enter_context(socket.socket(socket.AF_UNIX))
+        s.setblocking(False)
+        try:
+            s.connect(PATH)
+        except BlockingIOError:
+            return n
+    pytest.fail("the queue has no end")
+
+
 @pytest.mark.parametrize("how", ["silent", "slow", "full"])
 def test_it_does_not_answer(daemon, how):
     """One that is silent, one that sends a byte a second, one that accepts nobody: five seconds for them all."""
     begun, rested = time.monotonic(), awake()
     with contextlib.ExitStack() as stack:
-        fill = []
         if how == "full":
-            for _ in range(8):  # until no more fit the queue
-                s = stack.enter_context(socket.socket(socket.AF_UNIX))
-                s.setblocking(False)
-                with contextlib.suppress(BlockingIOError):
-                    s.connect(PATH)
-                    fill.append(s)
-            assert len(fill) < 8
+            fill(stack)
         p = stack.enter_context(subprocess.Popen([CTL, "--instance", ME, "pending"], stderr=subprocess.PIPE, text=True))
         if how != "full":
             c = stack.enter_context(daemon.accept()[0])
@@ -230,3 +236,39 @@ def test_it_does_not_answer(daemon, how):
         err = p.communicate(timeout=120)[1]
     assert p.returncode == 1 and "has not answered within 5 s" in err
     assert time.monotonic() - begun > 4.5 and awake() - rested < 9
+
+
+def stat(pid):
+    """Its state (proc(5)), and where in the kernel it waits."""
+    with open("/proc/%d/stat" % pid) as f, open("/proc/%d/syscall" % pid) as g:
+        return f.read().rpartition(") ")[2][0], g.read().split()[0]
+
+
+CONNECT = {"x86_64": "42", "aarch64": "203"}.get(os.uname().machine)
+
+
+@pytest.mark.skipif(not CONNECT, reason="the number of connect() here is not known")
+def test_it_is_stopped_and_goes_on_while_it_waits_for_a_full_daemon(daemon):
+    """As by ^Z and fg: connect() ends early then. The time in which it is stopped counts."""
+    with contextlib.ExitStack() as stack:
+        callers = fill(stack)
+        p = stack.enter_context(subprocess.Popen([CTL, "--instance", ME, "pending"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        stack.callback(p.kill)
+
+        def waits():
+            assert p.poll() is None, p.stderr.read()
+            return stat(p.pid) == ("S", CONNECT)
+
+        for _ in range(2):
+            wait_for("navalisctl", waits)
+            p.send_signal(signal.SIGSTOP)
+            wait_for("navalisctl", lambda: stat(p.pid)[0] == "T")
+            p.send_signal(signal.SIGCONT)
+        wait_for("navalisctl", waits)
+        for _ in range(callers):
+            daemon.accept()[0].close()
+        with daemon.accept()[0] as c:
+            assert json.loads(c.recv(4096)) == {"verb": "pending"}
+            c.sendall(b'{"result": {"pending": [], "truncated": false}}\n')
+        out, err = p.communicate(timeout=60)
+    assert (p.returncode, err) == (0, "")

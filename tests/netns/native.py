@@ -109,5 +109,17 @@ def native_send(yard, packet):
     yard.native.inject("to-relay", yard.relay.mac("v6") + yard.native.mac("to-relay") + b"\x86\xdd" + packet)
 
 
+def unreachable(yard, relay, src, dst):
+    """A native packet goes to where no socket is: its sender hears so."""
+    cap = yard.native.capture("to-relay")
+    packet = data(src, dst)
+    with counted(relay, "ICMP4_MATCHED"), counted(relay, "UNREACHABLE_SENT"):
+        native_send(yard, packet)
+    error = native_get(cap, lambda p: p[6] == 58 and p[40] == 1)
+    assert error[41] == 3 and error[24:40] == packet[8:24]
+    assert error[48:] == packet[:7] + bytes([packet[7] - 1]) + packet[8:]
+    cap.close()
+
+
 def data(src, dst):
     return bytes(IPv6(src=src, dst=dst, nh=253) / Raw(b"12345678"))

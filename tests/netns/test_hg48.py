@@ -4,13 +4,15 @@ import contextlib
 import ipaddress
 import os
 import signal
+import socket
 import struct
 import sys
 
 import pytest
+from scapy.layers.inet import ICMP
 
 from lab import ROOT, Lab, fresh_native, wait_for
-from native import UdpPeer, balanced, carries, counted, data, narrowed, native_get, native_send
+from native import UdpPeer, balanced, carries, counted, data, narrowed, native_get, native_send, unreachable
 from pinned import Hg48
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
@@ -201,6 +203,23 @@ def test_a_stranger_may_not_begin(yard, relay, bob):
         bob.send(b"")
     assert not [f for f in cap.frames() if f[14 + 6] == 253]
     cap.close()
+
+
+def test_who_has_shut_his_port_is_unreachable(yard, relay, bob):
+    native = bob.answers(yard)
+    bob.sock.close()
+    unreachable(yard, relay, native, bob.inside)
+
+
+def test_an_icmpv4_error_about_what_was_never_sent_is_believed_by_nobody(yard, relay, bob):
+    native = bob.answers(yard)
+    stranger = inside(("8.0.11.1", 9999))
+    for about, port in ((bob.inside, bob.own[1] + 1), (stranger, 9999)):
+        sent = IP(src="8.0.2.1", dst="8.0.11.1") / UDP(sport=3546, dport=port, chksum=0) / Raw(data(native, about))
+        with counted(relay, "ICMP4_IGNORED"), yard.box.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as s:
+            s.sendto(bytes(ICMP(type=3, code=3) / Raw(bytes(sent))), ("8.0.2.1", 0))
+    with forwarded(relay, 1):
+        bob.exchange(native)
 
 
 def test_new_endpoints_of_one_native_prefix_are_limited(yard, relay):

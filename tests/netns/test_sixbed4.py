@@ -9,7 +9,7 @@ import time
 import pytest
 
 from lab import ROOT, Lab, fresh_native, wait_for
-from native import UdpPeer, balanced, carries, count, counted, data, fast, native_get, native_send
+from native import UdpPeer, balanced, carries, count, counted, data, fast, native_get, native_send, unreachable
 
 sys.path.insert(0, os.path.join(ROOT, "tests/pkts"))
 from proto41 import IPv6, Raw, echo, in_header, v6  # noqa: E402
@@ -197,6 +197,10 @@ def test_a_neighbour_solicitation_and_an_echo_to_the_router(yard, relay):
 
 
 # ---- who is refused
+
+def test_a_peer_that_is_gone_is_unreachable(yard, relay):
+    unreachable(yard, relay, fresh_native(), address(NET, ("8.0.11.1", 4010)))
+
 
 def test_native_packets_to_what_names_no_good_endpoint(yard, relay):
     for endpoint, reason in ((("8.0.11.1", 1023), "CLIENT_PORT"), (("10.0.0.1", 4000), "CLIENT_REFUSED"),

@@ -148,6 +148,15 @@ def test_who_is_refused(yard, stranger):
     assert silent(stranger)
 
 
+def test_an_icmpv4_error_is_of_no_use_to_the_server(yard):
+    """Of an answer to who has gone. It is counted, and sends nothing."""
+    with yard.clients[0].ns.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as s:
+        s.bind(("8.0.11.1", 0))
+        asked = bytes(UDP(sport=4444, dport=3544, chksum=0) / Raw(solicitation("fe80::1:2:3")))
+        with counted(yard.ours, "ICMP4_IGNORED"):
+            s.sendto(asked, ("8.0.1.1", 0))
+
+
 def test_advertisements_are_limited_for_each_address(yard, stranger):
     limited, began, n = count(yard.ours, "LIMIT_CLIENT"), time.monotonic(), 0
     for _ in range(60):

@@ -64,9 +64,11 @@ static const struct addr4_set bad_addresses = { .n = 6, .range = {
 	{ 0x00000000, 0x00ffffff }, { 0x0a000000, 0x0affffff }, { 0x7f000000, 0x7fffffff },
 	{ 0xac100000, 0xac1fffff }, { 0xc0a80000, 0xc0a8ffff }, { 0xe0000000, 0xffffffff },
 } };
-static const struct addr4_set own_addresses = { .n = 1, .range = { { 0x08080808, 0x08080808 } } };
-static const struct refuse4 refusing = { &bad_addresses, &own_addresses };
+static const struct addr4_set own_addresses = { .n = 2, .range = {
+	{ 0x08080808, 0x08080808 }, { 0x080809ff, 0x080809ff }, /* the latter: a broadcast address */
+} };
+static const struct refuse4 refusing = { &bad_addresses, &own_addresses, NULL };
 static const struct addr4_set no_addresses;
-static const struct refuse4 laboratory = { &no_addresses, NULL };
+static const struct refuse4 laboratory = { &no_addresses, NULL, NULL };
 
 #endif

@@ -38,11 +38,13 @@ static struct teredo_server_config server(__u16 mtu)
 
 static enum reason take(const struct packet *p, struct endpoint4 outer, __u32 at, bool deep, struct teredo_request *q)
 {
+	static const struct addr4_set self = { .n = 1, .range = { { 0x08080808, 0x08080808 } } };
+	const struct refuse4 sets = { refusing.listed, refusing.own, deep ? &self : NULL };
 	const struct teredo_server_config cfg = server(0);
 	struct cur c = exactly(p);
 
 	memset(q, 0, sizeof(*q));
-	return teredo_server_in(&cfg, &refusing, outer, at, c, (__u32)p->len, deep, q);
+	return teredo_server_in(&cfg, &sets, outer, at, c, (__u32)p->len, deep, q);
 }
 
 static void expect_odd(const struct packet *p, struct endpoint4 outer, enum reason fast, enum reason deep)
@@ -401,6 +403,7 @@ static void server_neither_talks_to_itself_nor_amplifies(void **st)
 	p = packet(BUBBLE_V24);
 	expect_in(&p, ep("65.54.227.120", 3545), R_SERVER_RELAYED);
 	expect_odd(&p, ep("8.8.8.8", 3545), R_OUTER_OURS, R_SERVER_RELAYED);
+	expect_in(&p, ep("8.8.9.255", 3545), R_OUTER_OURS);
 
 	p = packet(ECHO_V36), p.len = 40 + 88, p.b[5] = 88;
 	expect_in(&p, RELAY, R_SERVER_RELAYED);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the slow path does with packets of 6to4, 6rd and 6in4: each verdict, and what is sent where. */
 #include "unit.h"
-#include "core/hg48.h"
 #include "core/transit.h"
 #include "navalis/conflict.h"
+#include "navalis/hg48.h"
 #include "navalis/icmp6.h"
+#include "navalis/sixbed4.h"
 
 #define OURS "8.0.2.1"      /* 6to4 */
 #define BR "8.0.2.2"        /* 6rd */
@@ -472,7 +473,14 @@ static void rfc4213_3_8_neighbour_unreachability_is_answered(void **st)
 static enum reason icmp4(struct fixture *f, const char *src, const char *dst, __u8 code, __u32 mtu, size_t len)
 {
 	outer(f, src, dst, 0);
-	transit_icmp4(f->transit, f->pkt, len, code, mtu, f->now, &f->out);
+	transit_icmp4(f->transit, PORT_PROTO41, ep(dst, 0), f->pkt, len, code, mtu, f->now, &f->out);
+	return f->out.reason;
+}
+
+/* About a datagram. */
+static enum reason icmp4_udp(struct fixture *f, enum port port, struct endpoint4 to, __u8 code, size_t len)
+{
+	transit_icmp4(f->transit, port, to, f->pkt + 20, len, code, 0, f->now, &f->out);
 	return f->out.reason;
 }
 
@@ -503,6 +511,59 @@ static void rfc4213_3_4_senders_hear_of_icmpv4_errors(void **st)
 	expect_reason(icmp4(f, BR, CE4, 1, 0, 160), R_ICMP4_IGNORED);
 }
 
+static void native_senders_hear_of_icmpv4_errors_about_datagrams(void **st)
+{
+	static struct hg48_entry entry[HG48_SLOTS(4)];
+	const struct table_seed seed = { { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
+	const struct endpoint4 at = ep("8.0.9.1", 4000), other = ep("8.0.9.1", 4001);
+	const struct prefix6 bed = pfx("2a00:6bed::", 64), hg = pfx("fd4a:6b8c:2d10:1::", 80);
+	struct fixture *f = *st;
+	struct nav_config *p = &f->policy;
+	struct in6_addr peer;
+	char dst[INET6_ADDRSTRLEN];
+
+	p->sixbed4[0] = (struct sixbed4_config){ .service = ep(OURS, 25790), .prefix = load64(&bed.addr),
+						 .mtu = 1280, .min_port = 1024 };
+	p->hg48 = (struct hg48_config){ .prefix = hg.addr, .service = ep(OURS, 3546), .life = 100, .window = 10,
+					.window_packets = 3, .max_peers = 4, .min_port = 1024,
+					.link = { .mtu = 1280 } };
+	assert_true(tunnels_add_prefix(&p->tunnels, TUNNEL_SIXBED4, 0, &bed));
+	assert_true(tunnels_add_prefix(&p->tunnels, TUNNEL_HG48, 0, &hg));
+	memset(entry, 0, sizeof(entry));
+	assert_int_equal(transit_set_hg48(f->transit, entry, &seed), 0);
+
+	peer = sixbed4_addr(p->sixbed4[0].prefix, sixbed4_pack(SIXBED4_W2, at, 1));
+	inet_ntop(AF_INET6, &peer, dst, sizeof(dst));
+	inner(f, NATIVE, dst, 17, 100);
+	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 3, 140), R_ICMP4_MATCHED);
+	expect_error(f, 1, 3, 0);
+	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 3, 39), R_ICMP4_IGNORED);
+	expect_reason(icmp4_udp(f, PORT_SIXBED4, other, 3, 140), R_ICMP4_IGNORED);
+	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_IGNORED);
+	expect_reason(icmp4_udp(f, PORT_SERVER, at, 3, 140), R_ICMP4_IGNORED);
+	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 4, 140), R_ICMP4_IGNORED); /* DF is never set */
+	expect_reason(icmp4(f, OURS, "8.0.9.1", 3, 0, 160), R_ICMP4_IGNORED); /* that is UDP's */
+	for (size_t kind = 0; kind < 256; kind++) { /* of which no more is quoted */
+		inner(f, NATIVE, dst, (__u8)kind, 1200);
+		f->pkt[62] = 0; /* a routing header that would be refused; behind the quote */
+		expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 3, 40), R_ICMP4_MATCHED);
+		expect_reason(icmp4(f, OURS, "8.0.9.1", 3, 0, 60), R_ICMP4_IGNORED);
+	}
+
+	f->now.ms += 1000;
+	peer = hg48_addr(&p->hg48, at);
+	inet_ntop(AF_INET6, &peer, dst, sizeof(dst));
+	inner(f, NATIVE, dst, 17, 100);
+	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_IGNORED); /* nothing was sent there */
+	expect_reason(from_native(f), R_ENCAP);
+	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_MATCHED);
+	expect_error(f, 1, 3, 0);
+	expect_reason(icmp4_udp(f, PORT_HG48, other, 3, 140), R_ICMP4_IGNORED);
+	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_MATCHED);
+	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_MATCHED); /* the third in a second: nobody is told */
+	assert_int_equal(f->out.act, TRANSIT_NOTHING);
+}
+
 static void errors_of_this_host_reach_peers_whoever_is_served(void **st)
 {
 	static const char *const to[] = { SITE, CE, "2a02:5::9" };
@@ -518,7 +579,7 @@ static void errors_of_this_host_reach_peers_whoever_is_served(void **st)
 	}
 }
 
-/* ---- UDP: advertisements, a port that nothing is configured for, and the endpoints of HG48 */
+/* ---- UDP: advertisements, and a port that nothing is configured for */
 
 static void advertisements_are_limited_to_one_address_and_in_all(void **st)
 {
@@ -557,113 +618,6 @@ static void a_port_of_a_mechanism_that_is_off_takes_nothing(void **st)
 	assert_int_equal(transit_endpoint(&f->policy, PORT_PROTO41).addr, 0);
 	for (enum port port = PORT_SIXBED4; port < PORT_MAX; port++)
 		assert_int_equal(transit_endpoint(&f->policy, port).addr, 0);
-}
-
-static void endpoints_of_hg48_are_forgotten_and_not_too_many(void **st)
-{
-	const struct hg48_config cfg = { .life = 100, .window = 10, .window_packets = 3, .max_peers = 1000,
-					 .fresh = { METER_SCALE, 2 } };
-	const struct table_seed seed = { { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f,
-						 0x165667b19e3779f9 } };
-	static struct hg48_entry entry[HG48_SLOTS(1000)];
-	struct hg48_table *t;
-	struct hg48_peer *p, *q;
-	enum reason why;
-	__u32 n = 0;
-
-	(void)st;
-	assert_int_equal(hg48_table_new(entry, cfg.max_peers, &seed, &t), 0);
-	assert_null(hg48_table_find(t, &cfg, ep("8.0.9.1", 4000)));
-	p = hg48_table_add(t, &cfg, ep("8.0.9.1", 4000), 1, 50, &why);
-	assert_non_null(p);
-	p->sent = 50;
-	assert_ptr_equal(hg48_table_add(t, &cfg, ep("8.0.9.1", 4000), 1, 51, &why), p);
-	assert_ptr_equal(hg48_table_find(t, &cfg, ep("8.0.9.1", 4000)), p);
-	assert_null(hg48_table_find(t, &cfg, ep("8.0.9.1", 4001)));
-	q = hg48_table_add(t, &cfg, ep("8.0.9.2", 4000), 1, 50, &why);
-	assert_non_null(q);
-	q->sent = 295;
-	assert_null(hg48_table_add(t, &cfg, ep("8.0.9.3", 4000), 1, 50, &why)); /* the third at once */
-	expect_reason(why, R_LIMIT_SOURCE);
-	hg48_table_sweep(t, &cfg, 1, 60);
-	assert_non_null(hg48_table_find(t, &cfg, ep("8.0.9.1", 4000)));
-	hg48_table_sweep(t, &cfg, 1, 61);
-	assert_null(hg48_table_find(t, &cfg, ep("8.0.9.1", 4000)));
-	assert_ptr_equal(hg48_table_find(t, &cfg, ep("8.0.9.2", 4000)), q);
-	for (__u32 i = 0; i < 4000; i++) {
-		p = hg48_table_add(t, &cfg, (struct endpoint4){ BE32(0x09000000 + i), BE16(4000), 0 }, 0, 300, &why);
-		n += p != NULL;
-		if (p)
-			hg48_table_heard(t, p, 300);
-		else
-			expect_reason(why, R_TABLE_FULL);
-	}
-	assert_in_range(n, 950, 999); /* with the one that is there */
-	hg48_table_free(t);
-	assert_int_equal(hg48_table_new(entry, cfg.max_peers, &seed, &t), 0); /* they are in the caller's memory */
-	assert_ptr_equal(hg48_table_find(t, &cfg, ep("8.0.9.2", 4000)), q);
-	assert_null(hg48_table_add(t, &cfg, ep("8.0.9.1", 4000), 0, 300, &why));
-	expect_reason(why, R_TABLE_FULL);
-	for (__u32 i = 0; i < 32; i++)
-		hg48_table_sweep(t, &cfg, 32, 401);
-	for (__u32 i = 0; i < 4000; i++)
-		assert_null(hg48_table_find(t, &cfg, (struct endpoint4){ BE32(0x09000000 + i), BE16(4000), 0 }));
-	assert_non_null(hg48_table_add(t, &cfg, ep("8.0.9.1", 4000), 0, 401, &why));
-	hg48_table_free(t);
-}
-
-/* A flood in the names of others: room stays for those that answer, and what was asked for ends soon. */
-static void unheard_endpoints_of_hg48_hold_half_of_the_table_for_a_window(void **st)
-{
-	const struct hg48_config cfg = { .life = 100, .window = 10, .window_packets = 3, .max_peers = 100 };
-	const struct table_seed seed = { { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f,
-						 0x165667b19e3779f9 } };
-	static struct hg48_entry entry[HG48_SLOTS(100)];
-	struct hg48_table *t;
-	struct hg48_peer *p;
-	enum reason why;
-	__u32 n = 0, confirmed, unconfirmed;
-
-	(void)st;
-	assert_int_equal(hg48_table_new(entry, cfg.max_peers, &seed, &t), 0);
-	for (int round = 0; round < 3; round++) {
-		const __u64 now = 50 + 11 * (__u64)round;
-
-		hg48_table_sweep(t, &cfg, 1, now); /* nobody has answered: all of the round before are over */
-		n = 0;
-		for (__u32 i = 0; i < 1000; i++) {
-			p = hg48_table_add(t, &cfg, (struct endpoint4){ BE32(0x09000000 + i), BE16(4000), 0 }, i + 1,
-					   now, &why);
-			if (p && p->sent != now)
-				n += hg48_may_send(&cfg, p, now) == R_NONE;
-		}
-		assert_int_equal(n, 50);
-	}
-	/* one that answers makes room for another; one that comes by itself has room, too */
-	p = hg48_table_find(t, &cfg, ep("9.0.0.0", 4000));
-	assert_non_null(p);
-	hg48_table_heard(t, p, 75);
-	hg48_table_heard(t, p, 75);
-	p = hg48_table_add(t, &cfg, ep("8.0.9.2", 4000), 1, 75, &why);
-	assert_non_null(p);
-	p->sent = 75;
-	assert_null(hg48_table_add(t, &cfg, ep("8.0.9.3", 4000), 1, 75, &why));
-	expect_reason(why, R_TABLE_FULL);
-	p = hg48_table_add(t, &cfg, ep("8.0.9.4", 4000), 0, 75, &why);
-	assert_non_null(p);
-	hg48_table_heard(t, p, 75);
-	hg48_table_free(t);
-	assert_int_equal(hg48_table_new(entry, cfg.max_peers, &seed, &t), 0); /* another daemon counts the same */
-	assert_null(hg48_table_add(t, &cfg, ep("8.0.9.3", 4000), 1, 75, &why));
-	expect_reason(why, R_TABLE_FULL);
-	hg48_table_count(t, &cfg, 75, &confirmed, &unconfirmed);
-	assert_int_equal(confirmed, 2);
-	assert_int_equal(unconfirmed, 50);
-	hg48_table_sweep(t, &cfg, 1, 100); /* those that have answered stay */
-	hg48_table_count(t, &cfg, 100, &confirmed, &unconfirmed);
-	assert_int_equal(confirmed, 2);
-	assert_int_equal(unconfirmed, 0);
-	hg48_table_free(t);
 }
 
 /* ---- routes, and the table of tunnels */
@@ -742,11 +696,10 @@ int main(void)
 		T(rfc6343_4_2_1_the_relay_says_that_it_lives),
 		T(rfc4213_3_8_neighbour_unreachability_is_answered),
 		T(rfc4213_3_4_senders_hear_of_icmpv4_errors),
+		T(native_senders_hear_of_icmpv4_errors_about_datagrams),
 		T(errors_of_this_host_reach_peers_whoever_is_served),
 		T(advertisements_are_limited_to_one_address_and_in_all),
 		T(a_port_of_a_mechanism_that_is_off_takes_nothing),
-		cmocka_unit_test(endpoints_of_hg48_are_forgotten_and_not_too_many),
-		cmocka_unit_test(unheard_endpoints_of_hg48_hold_half_of_the_table_for_a_window),
 		T(each_prefix_has_a_route_with_its_mtu),
 		cmocka_unit_test(many_tunnels_are_found_by_their_ends_and_by_what_is_behind_them),
 	};

@@ -8,7 +8,7 @@ import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
-PROGRAMS = ("navalisd", "navalisctl", "tests/bpf/runner", "tests/bpf/stress")
+PROGRAMS = ("navalisd", "navalisctl", "tests/bpf/runner", "tests/bpf/stress", "tests/bpf/stress_hg48")
 FOLDERS = {"clang": "build", "clang-19": "build-19"}  # of each compiler, in the machine
 TREE = [(os.path.join(ROOT, d), d) for d in ("tests/bpf", "tests/pkts", "tests/netns", "tests/vm", "tests/conftest.py", "include")] + \
        [(os.path.join(BUILD, p), "build/" + p) for p in PROGRAMS]
