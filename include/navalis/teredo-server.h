@@ -274,6 +274,9 @@ PURE enum reason teredo_server_in(const volatile struct teredo_server_config *cf
 	r = teredo_server_target(cfg, sets, &ip6->daddr, &q->to);
 	if (r != R_NONE)
 		return r;
+	/* an echo service there would return for ever what costs no hop */
+	if (endpoint4_equal(q->to, outer))
+		return R_DST_TEREDO;
 	q->from = 0; /* where the client's NAT has a hole */
 	q->origin = teredo_server(&ip6->daddr) == cfg->addr[0];
 	return R_SERVER_RELAYED;
