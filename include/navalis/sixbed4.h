@@ -303,6 +303,9 @@ PURE enum reason sixbed4_in(const volatile struct sixbed4_config *cfg, const str
 		r = sixbed4_target(cfg, sets, &ip6->daddr, &peer);
 		if (r != R_NONE)
 			return r;
+		/* an echo service there would send it round until its hops are used up */
+		if (endpoint4_equal(peer, outer))
+			return R_DST_TUNNEL;
 	}
 	r = ip6_inside(c, ip6, deep);
 	if (r != R_NONE)
