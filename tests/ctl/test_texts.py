@@ -109,6 +109,16 @@ def test_the_guide_to_speed_can_count():
     assert "34 bytes each" in next(k["text"] for k in generate.keys() if k["name"] == "max_clients") and "takes 34 bytes" in page
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_the_page_can_be_copied(page):
+    """A quotation mark that stands bare in a macro's line is one of the macro's."""
+    text = "".join(rendered(page).split())
+    with open(os.path.join(ROOT, PAGES[page], page + ".in")) as f:
+        commands = re.findall(r"^\.Dl (.*)", f.read(), re.M)
+    wrong = [c for c in commands if "".join(c.replace(r"\(dq", '"').split()) not in text]
+    assert wrong == []
+
+
 def test_pages_name_pages_that_there_are():
     named = {p: set(re.findall(r"^\.Xr (navalis\S*) (\d)", source(p), re.M)) for p in PAGES}
     all_pages = {tuple(p.rsplit(".", 1)) for p in PAGES}
