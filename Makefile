@@ -38,7 +38,7 @@ CTL    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard ctl/*.c)) loader/io/dispatch
 TESTS  := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/*.c tests/bpf/*.c tests/netns/*.c) $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))))
 
 .PHONY: all programs texts tests load-tests check lint check-unit check-bpf check-netns check-ctl bench demo setup setup-build instructions \
-	install uninstall clean format always
+	install uninstall clean always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -181,9 +181,6 @@ uninstall: $(B)/navalisctl $(B)/navalis.conf.sample
 		echo "kept: $(DESTDIR)/etc/navalis/navalis.conf, which is yours"; \
 	fi
 	$(Q)rmdir "$(DESTDIR)/etc/navalis" 2>/dev/null || true
-
-format:
-	$(Q)git ls-files '*.c' '*.h' | grep -v skel | xargs clang-format -i
 
 clean:
 	$(Q)rm -rf $(B)

@@ -207,11 +207,14 @@ PURE enum reason teredo_server_source(const volatile struct teredo_server_config
 /*
  * A datagram to port 3544 of addr[at], checked in the order of section 5.3.1. c stands at the UDP
  * payload, which is payload_len bytes long; when deep, all of them can be read. q begins as zeros.
- * Returns R_SOLICITED       answer with an advertisement to q->to, from addr[q->from]
- *   R_SERVER_RELAYED  send q->len bytes at q->packet on to q->to, an origin indication before it if
- * q->origin R_SERVER_LOCAL    an echo request to be answered to q->to, from addr[q->from] R_NONE
- * for native IPv6, without trailers: what policy_native_dst() lets pass is routed R_HOP_LIMIT_IN
- * the same, but it is owed Time Exceeded or why it is dropped, or left to the slow path.
+ * Returns
+ *   R_SOLICITED       answer with an advertisement to q->to, from addr[q->from]
+ *   R_SERVER_RELAYED  send q->len bytes at q->packet on to q->to, after an origin indication if
+ *                     q->origin
+ *   R_SERVER_LOCAL    an echo request to be answered to q->to, from addr[q->from]
+ *   R_NONE            for native IPv6, without trailers: what policy_native_dst() lets pass is routed
+ *   R_HOP_LIMIT_IN    the same, but it is owed Time Exceeded
+ * or why it is dropped, or left to the slow path.
  */
 PURE enum reason teredo_server_in(const volatile struct teredo_server_config *cfg,
 				  const struct refuse4 *sets, struct endpoint4 outer, __u32 at,

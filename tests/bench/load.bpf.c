@@ -17,7 +17,7 @@ struct load load;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, SINKS);
 	__type(key, __u32);
 	__type(value, struct sunk);
 } sunk SEC(".maps");
@@ -41,6 +41,17 @@ struct native_frame {
 	struct ethhdr eth;
 	struct ipv6hdr ip6;
 	struct udphdr inner;
+} __attribute__((packed, aligned(2)));
+
+/* The answer to a solicitation, as far as it is looked at. */
+struct advertisement {
+	struct ethhdr eth;
+	struct iphdr ip;
+	struct udphdr udp;
+	__u8 auth[TEREDO_AUTH_LEN];
+	__u8 origin[TEREDO_ORIGIN_LEN];
+	struct ipv6hdr ip6;
+	__u8 icmp_type;
 } __attribute__((packed, aligned(2)));
 
 static __always_inline __u32 random_below(__u32 n)
@@ -107,6 +118,39 @@ SEC("xdp") int make_encap(struct xdp_md *ctx)
 	return (int)bpf_redirect(load.out6, 0);
 }
 
+/* Whom nobody plays: 20.0.0.0/8. */
+static __always_inline struct endpoint4 stranger(void)
+{
+	return (struct endpoint4){ .addr = BE32(0x14000000 + random_below(1 << 24)),
+				   .port = BE16(1024 + random_below(60000)) };
+}
+
+/* Another one for each endpoint, so that the sink knows a right answer. */
+static __always_inline __u64 nonce_of(struct endpoint4 at)
+{
+	return ((__u64)at.addr << 16 | at.port) * 0x9e3779b97f4a7c15ULL;
+}
+
+SEC("xdp") int make_solicit(struct xdp_md *ctx)
+{
+	struct solicitation *f = (void *)(long)ctx->data;
+	const struct template *t = &load.solicit;
+	struct endpoint4 from;
+	__u64 nonce;
+
+	if ((void *)(f + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	from = stranger();
+	nonce = nonce_of(from);
+	__builtin_memcpy(f, t->head, sizeof(*f));
+	f->ip.saddr = from.addr;
+	f->ip.check = (__be16)~csum_fold(t->ip_sum + (__u64)from.addr);
+	f->udp.source = from.port;
+	teredo_put_auth(f->auth, nonce);
+	f->udp.check = csum_udp(csum_add64(t->outer_sum + (__u64)from.addr + from.port, nonce));
+	return (int)bpf_redirect(load.out4, 0);
+}
+
 /* ---- paced runs: a mixture, no faster than told; what is not due yet is dropped where it is ------- */
 
 static __always_inline __u64 put_mark(void *at, enum kind kind, __u64 now)
@@ -117,13 +161,6 @@ static __always_inline __u64 put_mark(void *at, enum kind kind, __u64 now)
 	m->kind = kind;
 	m->sent_ns = now;
 	return (__u64)MARK_MAGIC + kind + (now & 0xffffffff) + (now >> 32);
-}
-
-/* Whom nobody plays: 20.0.0.0/8. */
-static __always_inline struct endpoint4 stranger(void)
-{
-	return (struct endpoint4){ .addr = BE32(0x14000000 + random_below(1 << 24)),
-				   .port = BE16(1024 + random_below(60000)) };
 }
 
 static __always_inline int paced_teredo(struct teredo_frame *f, enum kind kind, __u64 now)
@@ -195,9 +232,9 @@ SEC("xdp") int make_paced(struct xdp_md *ctx)
 
 /* ---- the sink, which plays all clients that the relay punches to ------------------------------------ */
 
-static __always_inline void count(struct xdp_md *ctx, __u32 side)
+static __always_inline void count(struct xdp_md *ctx, __u32 sink)
 {
-	struct sunk *s = bpf_map_lookup_elem(&sunk, &side);
+	struct sunk *s = bpf_map_lookup_elem(&sunk, &sink);
 
 	if (s) {
 		s->packets++;
@@ -221,14 +258,30 @@ static __always_inline void note(const struct mark *m)
 	__sync_fetch_and_add(&load.got[m->kind & 7], 1);
 }
 
+static __always_inline bool answers(const struct advertisement *f)
+{
+	const struct endpoint4 asked = { .addr = f->ip.daddr, .port = f->udp.dest };
+
+	return f->auth[1] == 1 && load64(f->auth + 4) == nonce_of(asked) &&
+	       load64(f->origin) == teredo_origin(asked) && f->ip6.nexthdr == IPPROTO_ICMPV6 &&
+	       f->icmp_type == ND_ROUTER_ADVERT;
+}
+
 SEC("xdp") int sink4(struct xdp_md *ctx)
 {
 	struct teredo_frame *f = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
 
-	count(ctx, 0);
+	count(ctx, SINK_4);
 	if ((void *)&f->inner > end || f->eth.h_proto != BE16(ETH_P_IP) || f->ip.protocol != IPPROTO_UDP)
 		return XDP_DROP;
+	if (f->udp.source == BE16(TEREDO_SERVER_PORT)) {
+		const struct advertisement *ra = (void *)f;
+
+		if ((void *)(ra + 1) <= end && answers(ra))
+			count(ctx, SINK_ANSWERS);
+		return XDP_DROP;
+	}
 	if (f->ip6.nexthdr == IP6_NEXT_NONE) {
 		if (HOST32(~f->ip6.daddr.s6_addr32[3]) >> 24 != 9)
 			return XDP_DROP;
@@ -246,7 +299,7 @@ SEC("xdp") int sink6(struct xdp_md *ctx)
 	struct native_frame *f = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
 
-	count(ctx, 1);
+	count(ctx, SINK_6);
 	if ((void *)(f + 1) + sizeof(struct mark) <= end && ((struct mark *)(f + 1))->magic == MARK_MAGIC)
 		note((void *)(f + 1));
 	return XDP_DROP;

@@ -5,11 +5,13 @@
  * the ifindex of such an end, and the MAC address of the NIC behind it.
  *
  *   {"op": "sink", "side": 4 | 6, "ifindex": N}     what arrives there is counted and dropped
- *   {"op": "run", "way": "decap" | "encap", "ifindex": N, "mac": HEX, "clients": N, "hosts": N,
- *    "inner": BYTES, "packets": N}
+ *   {"op": "run", "way": "decap" | "encap" | "solicit", "ifindex": N, "mac": HEX, "clients": N,
+ *    "hosts": N, "inner": BYTES, "packets": N, "batch": N}
  *       so many frames, each of one of the clients at random, as fast as it goes. Answers {"ns",
- *       "wall_ns", "sunk"}: what a packet took with all that followed within this process, or until the
- *       end with whatever else ran on this CPU; and how many came out on the other side
+ *       "wall_ns", "sunk", "first"}: what a packet took with all that followed within this process, or
+ *       until the end with whatever else ran on this CPU; how many came out on the other side; and how
+ *       many frames went before all that. «solicit»: router solicitations to the Teredo server at the
+ *       relay's address, of no client, each from an endpoint of its own; how many were answered
  *   {"op": "paced", "ifindex4": N, "mac4": HEX, "ifindex6": N, "mac6": HEX, "clients": N, "hosts": N,
  *    "rate": PACKETS A SECOND, "window": N, "share": {KIND: WEIGHT}, "seconds": N}
  *       a mixture of both ways. Answers {"seconds", "sent": {KIND: N}, "got": {KIND: N}, "answered",
@@ -17,9 +19,6 @@
  */
 #include <arpa/inet.h>
 #include <json-c/json.h>
-#include <linux/if_ether.h>
-#include <linux/ip.h>
-#include <linux/udp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +31,7 @@
 #include "load.h"
 #include "tests/bench/load.skel.h"
 
-#define BATCH 64
+#define BATCH_PACED 64
 
 static struct load_bpf *skel;
 
@@ -62,12 +61,12 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static struct sunk sunk(__u32 side)
+static struct sunk sunk(__u32 sink)
 {
 	int cpus = libbpf_num_possible_cpus();
 	struct sunk v[cpus], sum = { 0 };
 
-	if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.sunk), &side, v))
+	if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.sunk), &sink, v))
 		die("sunk");
 	for (int i = 0; i < cpus; i++) {
 		sum.packets += v[i].packets;
@@ -102,24 +101,55 @@ static void put_eth(struct ethhdr *eth, const char *mac, __u16 proto)
 	eth->h_proto = htons(proto);
 }
 
-static __u32 put_decap(struct template *t, __u8 *frame, __u32 inner, const char *mac)
+/* To a port of the relay; the payload is still to come, and to be added to the outer sum. */
+static void put_outer(struct template *t, __u8 *frame, __u16 port, __u32 payload, const char *mac)
 {
 	struct iphdr *ip = (void *)(frame + ETH_HLEN);
 	struct udphdr *udp = (void *)(ip + 1);
-	__u16 udp_len = (__u16)(sizeof(*udp) + inner);
+	__u16 udp_len = (__u16)(sizeof(*udp) + payload);
 
 	put_eth((void *)frame, mac, ETH_P_IP);
 	*ip = (struct iphdr){ .version = 4, .ihl = 5, .ttl = 60, .protocol = IPPROTO_UDP,
 			      .tot_len = BE16(sizeof(*ip) + udp_len) };
 	inet_pton(AF_INET, "8.0.2.1", &ip->daddr);
-	udp->dest = BE16(3545);
+	udp->dest = BE16(port);
 	udp->len = BE16(udp_len);
 	t->ip_sum = (__u32)csum_ip4(ip);
-	t->inner_sum = put_inner((void *)(udp + 1), inner, "2001:0:800:101::", "2a00:f::");
-	t->outer_sum = (__u32)(csum_udp4_head(0, ip->daddr, 0, udp->dest, udp->len) +
-			       csum_lco(load64(udp + 1)));
+	t->outer_sum = (__u32)csum_udp4_head(0, ip->daddr, 0, udp->dest, udp->len);
+}
+
+static __u32 put_decap(struct template *t, __u8 *frame, __u32 inner, const char *mac)
+{
+	__u8 *ip6 = frame + ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr);
+
+	put_outer(t, frame, 3545, inner, mac);
+	t->inner_sum = put_inner(ip6, inner, "2001:0:800:101::", "2a00:f::");
+	t->outer_sum += (__u32)csum_lco(load64(ip6));
 	memcpy(t->head, frame, HEADERS_MAX);
-	return ETH_HLEN + sizeof(*ip) + udp_len;
+	return (__u32)(ip6 - frame) + inner;
+}
+
+static __u32 put_solicit(struct template *t, __u8 *frame, const char *mac)
+{
+	struct solicitation *f = (void *)frame;
+	const __u32 len = sizeof(*f) - offsetof(struct solicitation, auth);
+	__u16 sum;
+
+	put_outer(t, frame, TEREDO_SERVER_PORT, len, mac);
+	teredo_put_auth(f->auth, 0);
+	f->ip6.version = 6;
+	f->ip6.payload_len = BE16(ND_RS_LEN);
+	f->ip6.nexthdr = IPPROTO_ICMPV6;
+	f->ip6.hop_limit = ND_HOP_LIMIT;
+	inet_pton(AF_INET6, "fe80::ffff:ffff:fffe", &f->ip6.saddr);
+	inet_pton(AF_INET6, "ff02::2", &f->ip6.daddr);
+	f->icmp[0] = ND_ROUTER_SOLICIT;
+	sum = (__u16)~csum_fold(csum_bytes(RAW16(BE16(ND_RS_LEN)) + RAW16(BE16(IPPROTO_ICMPV6)),
+					   &f->ip6.saddr, 32 + ND_RS_LEN));
+	memcpy(f->icmp + 2, &sum, sizeof(sum));
+	t->outer_sum = (__u32)csum_bytes(t->outer_sum, f->auth, len);
+	memcpy(t->head, frame, HEADERS_MAX);
+	return sizeof(*f);
 }
 
 static __u32 put_encap(struct template *t, __u8 *frame, __u32 inner, const char *mac)
@@ -158,11 +188,12 @@ static void op_sink(struct json_object *cmd, struct json_object *ret)
 }
 
 /* Live frames of len bytes from a program: nanoseconds each. */
-static double run(struct bpf_program *p, void *frame, __u32 len, __u32 ifindex, __u32 packets)
+static double run(struct bpf_program *p, void *frame, __u32 len, __u32 ifindex, __u32 packets,
+		  __u32 batch)
 {
 	struct xdp_md ctx = { .data_end = len, .ingress_ifindex = ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = (int)packets, .batch_size = BATCH,
+		    .ctx_size_in = sizeof(ctx), .repeat = (int)packets, .batch_size = batch,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 
 	if (bpf_prog_test_run_opts(bpf_program__fd(p), &opts))
@@ -174,28 +205,43 @@ static __u8 frame[2048] __attribute__((aligned(8)));
 
 static void op_run(struct json_object *cmd, struct json_object *ret)
 {
-	const bool decap = !strcmp(text_of(cmd, "way"), "decap");
-	const __u32 inner = (__u32)int_of(cmd, "inner"), packets = (__u32)int_of(cmd, "packets");
+	const char *way = text_of(cmd, "way"), *mac = text_of(cmd, "mac");
+	const __u32 inner = (__u32)int_of(cmd, "inner"), packets = (__u32)int_of(cmd, "packets"),
+		    batch = (__u32)int_of(cmd, "batch");
 	struct load *l = &skel->bss->load;
-	struct bpf_program *p = decap ? skel->progs.make_decap : skel->progs.make_encap;
+	struct bpf_program *p;
+	enum sink sink;
 	__u64 before;
 	__u32 len;
 	double ns, began, first;
 
 	memset(frame, 0, sizeof(frame));
-	len = decap ? put_decap(&l->decap, frame, inner, text_of(cmd, "mac")) :
-		      put_encap(&l->encap, frame, inner, text_of(cmd, "mac"));
+	if (!strcmp(way, "decap")) {
+		len = put_decap(&l->decap, frame, inner, mac);
+		p = skel->progs.make_decap;
+		sink = SINK_6;
+	} else if (!strcmp(way, "encap")) {
+		len = put_encap(&l->encap, frame, inner, mac);
+		p = skel->progs.make_encap;
+		sink = SINK_4;
+	} else {
+		len = put_solicit(&l->solicit, frame, mac);
+		p = skel->progs.make_solicit;
+		sink = SINK_ANSWERS;
+	}
 	l->out4 = l->out6 = (__u32)int_of(cmd, "ifindex");
 	l->clients = (__u32)int_of(cmd, "clients");
 	l->hosts = (__u32)int_of(cmd, "hosts");
 	began = now();
-	run(p, frame, len, l->out4, BATCH); /* setting a run up takes some 30 ms, mostly of waiting */
+	/* setting a run up takes some 30 ms, mostly of waiting */
+	run(p, frame, len, l->out4, batch, batch);
 	first = now();
-	before = sunk(decap).packets;
-	ns = run(p, frame, len, l->out4, packets);
+	before = sunk(sink).packets;
+	ns = run(p, frame, len, l->out4, packets, batch);
+	json_object_object_add(ret, "first", json_object_new_int64(batch));
 	json_object_object_add(ret, "wall_ns", json_object_new_double((now() - first - (first - began)) * 1e9 / packets));
 	json_object_object_add(ret, "ns", json_object_new_double(ns));
-	json_object_object_add(ret, "sunk", json_object_new_int64((__s64)(sunk(decap).packets - before)));
+	json_object_object_add(ret, "sunk", json_object_new_int64((__s64)(sunk(sink).packets - before)));
 }
 
 static const char *const kinds[KINDS] = { "decap", "encap", "new", "stranger", "forged", "unproven", "bubble" };
@@ -265,7 +311,7 @@ static void op_paced(struct json_object *cmd, struct json_object *ret)
 	json_object_put(delays(true));
 	began = now();
 	while (now() < began + seconds) /* what is not due costs 60 ns */
-		run(skel->progs.make_paced, frame, len, l->out4, 4000000);
+		run(skel->progs.make_paced, frame, len, l->out4, 4000000, BATCH_PACED);
 	json_object_object_add(ret, "seconds", json_object_new_double(now() - began));
 	for (rest = now() + 0.2; now() < rest;) /* what is on its way still */
 		sched_yield();

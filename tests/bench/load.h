@@ -5,9 +5,13 @@
 #ifndef NAVALIS_BENCH_LOAD_H
 #define NAVALIS_BENCH_LOAD_H
 
-#include <navalis/bytes.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/udp.h>
+#include <navalis/tunnels.h>
+#include <navalis/teredo-server.h>
 
-#define HEADERS_MAX 96
+#define HEADERS_MAX 104
 
 /* A frame of which only the client is missing, and the sums of what is in it. */
 struct template {
@@ -16,6 +20,18 @@ struct template {
 	__u32 outer_sum; /* of the outer UDP datagram: its inner packet counts as csum_lco() */
 	__u32 inner_sum; /* of the inner UDP datagram with its pseudo-header */
 };
+
+/* What Windows asks a Teredo server with. */
+struct solicitation {
+	struct ethhdr eth;
+	struct iphdr ip;
+	struct udphdr udp;
+	__u8 auth[TEREDO_AUTH_LEN];
+	struct ipv6hdr ip6;
+	__u8 icmp[ND_RS_LEN];
+} __attribute__((packed, aligned(2)));
+
+_Static_assert(sizeof(struct solicitation) <= HEADERS_MAX, "templates");
 
 /* What a paced run mixes. */
 enum kind {
@@ -30,7 +46,7 @@ enum kind {
 };
 
 struct load {
-	struct template decap, encap, bubble;
+	struct template decap, encap, bubble, solicit;
 	__u32 out4, out6;      /* where frames of the two sides are sent from: ifindex */
 	__u32 clients;         /* each frame is of one of so many, at random */
 	__u32 hosts;           /* native ones */
@@ -44,6 +60,14 @@ struct load {
 	__u64 sent[KINDS];
 	__u64 got[KINDS];      /* of those with the time in them */
 	__u64 answered;        /* bubbles */
+};
+
+/* What is counted where it ends. */
+enum sink {
+	SINK_4,       /* all that arrives on a side */
+	SINK_6,
+	SINK_ANSWERS, /* advertisements, each with the nonce and the origin of a solicitation */
+	SINKS,
 };
 
 /* Of one CPU. */

@@ -43,6 +43,16 @@ def table(out):
             if ratio_to_miredo(out, way):
                 ours, its = (max(out["slow"][w + ", one core"][way]) for w in ("navalisd alone", "Miredo"))
                 add("to Miredo's, one core, " + way, "XDP %.1f x" % ratio_to_miredo(out, way), "alone %.2f x" % (ours / its))
+    if "server" in out:
+        answers = out["server"]["answers"]
+        lines += ["", "solicitations answered a second: best of the rounds (the others)"]
+        for who, rates in answers.items():
+            add(who, format(round(max(rates)), ","), " (%s)" % ", ".join(format(round(r), ",") for r in sorted(rates)[:-1]))
+        for where in ("one core", "own core"):
+            if its := answers.get("miredo-server, " + where):
+                add("to miredo-server's, " + where, *(" %s %.1f x" % (who, max(answers["%s, %s" % (who, where)]) / max(its))
+                                                      for who in ("XDP", "navalisd alone") if "%s, %s" % (who, where) in answers))
+        add("to the daemon beside XDP", out["server"]["to_daemon"])
     if "scale" in out:
         lines.append("")
         add("scale", *(format(int(n), ",") for n in out["scale"]))

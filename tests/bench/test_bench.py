@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The bench works: every frame of its load comes through the attached program, and its report can be read."""
+import importlib.machinery
+import importlib.util
 import json
 import os
 import re
@@ -11,9 +13,14 @@ import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import report  # noqa: E402
 import yard  # noqa: E402
 from lab import missing  # noqa: E402
 from yard import WAYS, Yard, percentile  # noqa: E402
+
+_spec = importlib.util.spec_from_loader("bench", importlib.machinery.SourceFileLoader("bench", HERE + "/bench"))
+bench = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(bench)
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +70,31 @@ def test_forged_traffic_is_dropped_beside_proven_clients(place):
         assert relay.json("status", "--no-rates")["clients"]["live"] == 1000
 
 
+@pytest.mark.parametrize("mode", ["native", "off", None], ids=["XDP", "daemon", "miredo-server"])
+def test_solicitations_of_many_are_answered(place, mode):
+    """None of the server's limits decides; and the daemon sees nothing of what XDP answers."""
+    with place.server(mode, 0) as ours:
+        bench.first_in_first_out(place.processes[-1])
+        got = place.solicit(20000)
+        assert got["share"] == 1 if mode == "native" else 0.95 < got["share"] <= 1, got  # others run here, too
+        if ours:
+            by = {"v4": 0, "daemon": 0, ("v4" if mode == "native" else "daemon"): round(20000 * got["share"]) + got["first"]}
+            assert bench.solicited(ours) == by
+
+
 def keys(out):
     """(part, key) of all that the report holds."""
     def below(value):
         for k, v in value.items() if isinstance(value, dict) else ():
-            if not k[0].isdigit():  # percentiles
+            if not k[0].isdigit() and "," not in k:  # percentiles; who and where
                 yield k
             yield from below(v)
     return {(part, k) for part, value in out.items() if part != "about" for k in below(value)}
+
+
+def explained(out):
+    for part, name in keys(out):
+        assert re.search(r"\b%s\b" % name, bench.ABOUT[part]), "the report does not say what %s of %s is" % (name, part)
 
 
 def test_the_report_can_be_read(place, tmp_path):
@@ -79,7 +103,18 @@ def test_the_report_can_be_read(place, tmp_path):
     with open(tmp_path / "report.json") as f:
         out = json.load(f)
     assert set(out["flood"]["flood"]) == {"a_second", "decap", "encap"}
-    for part, name in keys(out):
-        assert re.search(r"\b%s\b" % name, out["about"][part]), "the report does not say what %s of %s is" % (name, part)
+    assert out["about"] == bench.ABOUT
+    explained(out)
     assert "proven clients beside unproven traffic" in (tmp_path / "report.txt").read_text()
     xml.dom.minidom.parse(str(tmp_path / "report.svg"))
+
+
+def test_servers_are_compared():
+    out = {}
+    bench.server(out, rounds=1, packets=50000, xdp_packets=500000)
+    explained(out)
+    answers = out["server"]["answers"]
+    assert len(answers) == 5 and all(len(rates) == 1 and rates[0] > 1000 for rates in answers.values())
+    text = report.table({"machine": dict.fromkeys(("commit", "cpu", "kernel", "date"), "?"), **out})
+    assert re.search(r"to miredo-server's, one core +XDP [0-9.]+ x +navalisd alone [0-9.]+ x\n", text), text
+    assert re.search(r"to the daemon beside XDP +0\n", text), text

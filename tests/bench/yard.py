@@ -20,9 +20,12 @@ from lab import BUILD, Lab, Navalis, wait_for  # noqa: E402
 
 WAYS = ("decap", "encap")
 HOSTS = 64  # native ones
+BATCH_UDP = 32  # frames at once for which a UDP socket of the default size has room
 # the bench's clients share servers and native hosts: no cap may stand in the way
 NO_CAPS = ("[navalis]\nbubbles_per_client_address = 0\n[teredo]\nclients_per_address = 0\nclients_per_net = 0\nnew_clients_per_second = 0\nnew_clients_per_source = 0\n"
            "bubbles_per_server = 0\n")
+SERVER = ("8.0.2.1", "8.0.2.2")
+NO_SERVER_CAPS = "bubbles_per_client_address = 0\nadvertisements_per_second = 0\n[teredo-server]\nprimary = %s\nsecondary = %s\n" % SERVER
 
 
 class Yard(Lab):
@@ -34,7 +37,8 @@ class Yard(Lab):
         relay.forward()
         for a, b in (("c4", "v4"), ("c6", "v6"), ("g4", "f4"), ("g6", "f6")):
             self.wire(load, a, relay, b)
-        relay.run("ip addr add 8.0.2.1/24 dev v4")
+        for a in SERVER:
+            relay.run("ip addr add %s/24 dev v4" % a)
         relay.run("ip -6 addr add 2a00:1::1/64 dev v6 nodad")
         relay.run("ip route add default via 8.0.2.254")
         relay.run("ip -6 route add default via 2a00:1::2")
@@ -52,7 +56,7 @@ class Yard(Lab):
             self.order(op="sink", side=int(dev[1]), ifindex=index(load, dev))
         # where frames of each way go in
         self.doors = {(to, way): {"ifindex": index(load, a), "mac": relay.mac(b).hex()}
-                      for to, way, a, b in (("relay", "decap", "c4", "v4"), ("relay", "encap", "c6", "v6"),
+                      for to, way, a, b in (("relay", "decap", "c4", "v4"), ("relay", "encap", "c6", "v6"), ("relay", "solicit", "c4", "v4"),
                                             ("floor", "decap", "g4", "f4"), ("floor", "encap", "g6", "f6"))}
 
     def helper(self, ns, cmd):
@@ -68,11 +72,15 @@ class Yard(Lab):
             raise RuntimeError("the load generator has ended")
         return json.loads(line)
 
-    def run(self, to, way, clients, packets, inner=64):
-        """{"ns", "wall_ns", "share"}: for a packet with all that follows on CPU 0; and the part that came out."""
-        got = self.order(op="run", way=way, clients=clients, inner=inner, packets=packets, hosts=HOSTS, **self.doors[to, way])
+    def run(self, to, way, clients, packets, inner=64, batch=64):
+        """{"ns", "wall_ns", "share", "first"}: for a packet with all that follows on CPU 0; the part that came out; packets before them."""
+        got = self.order(op="run", way=way, clients=clients, inner=inner, packets=packets, batch=batch, hosts=HOSTS, **self.doors[to, way])
         got["share"] = got.pop("sunk") / packets
         return got
+
+    def solicit(self, packets):
+        """The same for solicitations, and the part that was answered."""
+        return self.run("relay", "solicit", 0, packets, batch=BATCH_UDP)
 
     def paced(self, clients, share, seconds, rate=0, window=0):
         doors = {k + side: v for way, side in (("decap", "4"), ("encap", "6")) for k, v in self.doors["relay", way].items()}
@@ -99,12 +107,26 @@ class Yard(Lab):
             yield r
 
     @contextlib.contextmanager
-    def miredo_on(self, cpu):
-        """Debian's own relay in the place of ours."""
+    def server(self, mode, cpu):
+        """navalisd as a Teredo server and nothing else; mode None: Debian's miredo-server in its place, and no figures of it."""
+        if not mode:
+            with self.miredo_on(cpu, lambda: self.miredo_server(self.relay, *SERVER)):
+                yield None
+            return
+        with Navalis(self, mode, extra=NO_SERVER_CAPS, interfaces="v4", ns=self.relay, start=False) as r:
+            r.wrap = ["taskset", "-c", str(cpu)]
+            r.start()
+            if mode == "off":
+                self.take_frames()
+            yield r
+
+    @contextlib.contextmanager
+    def miredo_on(self, cpu, starts=None):
+        """Debian's own relay in the place of ours; or what starts() does."""
         start = self.start
         self.start = lambda ns, cmd, log: start(ns, ["taskset", "-c", str(cpu)] + cmd, log)
         try:
-            p = self.miredo_relay()
+            p = (starts or self.miredo_relay)()
         finally:
             self.start = start
         self.take_frames()

@@ -349,7 +349,7 @@ class Lab:
         if callable(self.wants_server):  # one of ours: started by the test, for the clients to qualify with
             self.wants_server(self)
         elif self.wants_server:
-            self._miredo_server()
+            self.miredo_server(self.server, "8.0.1.1", "8.0.1.2")
         for i, nat in enumerate(self.wanted, 1):
             self.clients.append(self._client(i, nat))
         for i, c in enumerate(self.clients, 1):
@@ -365,13 +365,13 @@ class Lab:
         return self.start(ns, ["chroot", MIREDO, "/usr/sbin/" + program, "-f", "-u", "nobody",
                                "-p", "/run/%s.pid" % name, "-c", "/run/%s.conf" % name], log)
 
-    def _miredo_server(self):
-        p = self.miredo(self.server, "miredo-server",
-                        "ServerBindAddress 8.0.1.1\nServerBindAddress2 8.0.1.2\nInterfaceName teredo\n", "server")
-        wait_for("miredo-server", lambda: p.poll() is not None or
-                 ":3544" in self.server.run("ss -uln").stdout)
+    def miredo_server(self, ns, primary, secondary):
+        p = self.miredo(ns, "miredo-server", "ServerBindAddress %s\nServerBindAddress2 %s\nInterfaceName teredo\n" %
+                        (primary, secondary), "server")
+        wait_for("miredo-server", lambda: p.poll() is not None or ":3544" in ns.run("ss -uln").stdout)
         if p.poll() is not None:
             raise RuntimeError("miredo-server: " + self.log("server"))
+        return p
 
     def miredo_relay(self):
         """Debian's own relay in the place of ours."""
