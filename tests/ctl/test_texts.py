@@ -126,6 +126,17 @@ def test_pages_name_pages_that_there_are():
         assert all_pages - {tuple(page.rsplit(".", 1))} == others - {tuple(page.rsplit(".", 1))}, page
 
 
+def test_documents_that_the_code_names_are_in_the_tree():
+    here, named = {"README.md"}, {}
+    for top in ("include", "bpf", "loader", "ctl", "scripts", "tests"):
+        for folder, _, names in os.walk(os.path.join(ROOT, top)):
+            here.update(names)
+            for name in (n for n in names if not n.endswith((".pyc", ".svg"))):
+                with open(os.path.join(folder, name), errors="ignore") as f:
+                    named.update((m, os.path.join(folder, name)) for m in re.findall(r"\b[\w-]+\.md\b", f.read()))
+    assert "rfc4380.md" in named and {m: f for m, f in named.items() if m not in here} == {}
+
+
 def test_keys_that_a_reload_cannot_change_are_listed():
     page = rendered("navalis.conf.5")
     listed = re.search(r"in\s+between\.\n\n(.*?)\.\n", page, re.S)[1]

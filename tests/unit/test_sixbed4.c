@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The 6bed4 router against the vectors of protocols/sixbed4.md 16. */
+/* The 6bed4 router against vectors made by hand from the drafts. */
 #include "packets.h"
 #include "navalis/sixbed4.h"
 
