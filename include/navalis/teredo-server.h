@@ -38,13 +38,6 @@ PURE __u64 teredo_origin(struct endpoint4 at)
 	return (__u64)(__u16)~RAW16(at.port) << 16 | (__u64)~RAW32(at.addr) << 32;
 }
 
-/* The endpoint in an origin indication. */
-PURE struct endpoint4 teredo_origin_of(__u64 origin)
-{
-	return (struct endpoint4){ .addr = (NAV_FORCE __be32) ~(__u32)(origin >> 32),
-				   .port = (NAV_FORCE __be16)(__u16) ~(origin >> 16) };
-}
-
 /* TEREDO_AUTH_LEN bytes: the nonce comes back, the key, if there was one, is not known here
  * (5.3.2). */
 PURE void teredo_put_auth(void *to, __u64 nonce)

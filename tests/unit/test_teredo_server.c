@@ -78,7 +78,6 @@ static void rfc4380_5_1_1_indications(void **st)
 	/* V11, V12 */
 	assert_memory_equal(&(__u64){ teredo_origin(ep("1.2.3.4", 337)) }, packet("0000feaefefdfcfb").b, 8);
 	assert_memory_equal(&(__u64){ teredo_origin(CLIENT) }, packet(ORIGIN).b, 8);
-	assert_true(endpoint4_equal(teredo_origin_of(load64(packet(ORIGIN).b)), CLIENT));
 
 	p = packet(AUTH ORIGIN RS_WINDOWS); /* V14 */
 	expect_in(&p, CLIENT, R_SOLICITED);
