@@ -349,15 +349,17 @@ static void print_text(const struct ctl *c, const struct maps *m, const struct l
 		print_nic(d, &d->nic[i]);
 	if (has_xdp(d))
 		print_hops(m);
-	printf("clients   %u live, %u aged, %u behind symmetric NATs; at most %u\n", s->live, s->aged,
-	       s->remapped, d->max_clients);
-	printf("pending   %u being punched to, %u silent, %u weak, %u bytes kept\n", d->pending, d->silent,
-	       d->weak, d->queue_bytes);
-	printf("forwarded XDP: %llu from clients, %llu to clients; daemon: %llu and %llu\n",
+	if (d->service.addr) {
+		printf("clients   %u live, %u aged, %u behind symmetric NATs; at most %u\n", s->live, s->aged,
+		       s->remapped, d->max_clients);
+		printf("pending   %u being punched to, %u silent, %u weak, %u bytes kept\n", d->pending,
+		       d->silent, d->weak, d->queue_bytes);
+	}
+	printf("forwarded XDP: %llu to native IPv6, %llu from there; daemon: %llu and %llu\n",
 	       (unsigned long long)l->xdp_decap, (unsigned long long)l->xdp_encap,
 	       (unsigned long long)d->count[R_DECAP].packets,
 	       (unsigned long long)d->count[R_ENCAP].packets);
-	printf("rates     %s packets/s from clients, %s to clients\n", text_rate(rate[0]).s,
+	printf("rates     %s packets/s to native IPv6, %s from there\n", text_rate(rate[0]).s,
 	       text_rate(rate[1]).s);
 	puts("drops");
 	for (int i = 0; i < n; i++)

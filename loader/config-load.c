@@ -362,7 +362,7 @@ static int check_together(struct loading *l)
 		if (!config_kinds[s].max && l->c->line[s])
 			check_required(l, s, 0);
 	}
-	if (!mechanisms)
+	if (!mechanisms && !l->n_errors)
 		complain(l, "[teredo] service is missing, and no other mechanism is configured");
 	check_interfaces(l);
 	if (l->n_errors)

@@ -132,6 +132,12 @@ int tunnels_route(struct daemon *d, const struct tunnels_made *m, const struct t
 /* In force from now on. */
 void tunnels_use(struct daemon *d);
 
+/*
+ * Says which addresses of these mechanisms have gone from this host, or come, since these were its
+ * own; NULL: which are not there.
+ */
+void tunnels_look(const struct daemon *d, const struct nav_own *was);
+
 /* A packet from the TUN that is not for the relay. */
 void sockets_native(struct daemon *d, const void *pkt, size_t len, struct relay_time now);
 

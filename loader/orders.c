@@ -9,6 +9,8 @@
 
 #define SHOWN 10000 /* unproven clients in one answer */
 
+#define LOGGED 4 /* names of changed keys in a line of the log */
+
 #define STEPS 64 /* of a walk over all clients between two looks at the clock: some 50 us */
 
 /* Exit codes of navalisctl. */
@@ -144,6 +146,18 @@ static int try_config(struct daemon *d, struct config *c, struct config_changes 
 	return err;
 }
 
+/* Who sent SIGHUP hears no more than this. */
+static void log_changes(const struct config_changes *ch)
+{
+	char names[LOGGED * (CONFIG_LABEL + 2)] = "";
+	__u32 i, n = 0;
+
+	for (i = 0; i < ch->n && i < LOGGED; i++)
+		n += (__u32)snprintf(names + n, sizeof(names) - n, "%s %s", i ? "," : ":", ch->name[i]);
+	log_line(LOG_LEVEL_INFO, "reloaded: %u key%s changed%s%s", ch->n, ch->n == 1 ? "" : "s", names,
+		 i < ch->n ? " …" : "");
+}
+
 static struct json_object *end_reload(struct daemon *d, struct order *o)
 {
 	struct json_object *result = json_object_new_object(), *list = json_object_new_array();
@@ -157,7 +171,7 @@ static struct json_object *end_reload(struct daemon *d, struct order *o)
 	}
 	json_object_object_add(result, "changed", list);
 	json_object_object_add(result, "generation", json_object_new_int64(d->page->reloads));
-	log_line(LOG_LEVEL_INFO, "reloaded: %u keys changed", o->changes.n);
+	log_changes(&o->changes);
 	sd_notify(0, "READY=1");
 	return control_result(result);
 }

@@ -189,27 +189,56 @@ int tunnels_route(struct daemon *d, const struct tunnels_made *m, const struct t
 	return err;
 }
 
-/* A socket that cannot be bound says so; nothing is bound for protocol 41. */
-static void look_for(const struct daemon *d, const char *section, __be32 addr)
-{
-	const __u8 *a = (const __u8 *)&addr;
+/* Where packets come to a mechanism beside the relay. */
+struct stand {
+	const char *section;
+	__be32 addr; /* 0: none */
+};
 
-	if (addr && !d->host.own_is_cut && !own_has4(&d->host.own, addr))
-		log_line(LOG_LEVEL_WARNING, "[%s]: %u.%u.%u.%u is not on this host: nothing comes to it before "
-			 "ip address add %u.%u.%u.%u/32 dev INTERFACE", section, a[0], a[1], a[2], a[3],
-			 a[0], a[1], a[2], a[3]);
+#define STANDS (2 + SIXBED4_LISTENERS + 2 + SIXRD_DOMAINS + SIXIN4_LOCALS + 1)
+
+static __u32 all_stands(const struct nav_config *p, struct stand ret[STANDS])
+{
+	__u32 n = 0;
+
+	for (int i = 0; i < 2; i++)
+		ret[n++] = (struct stand){ "teredo-server", p->server.addr[i] };
+	for (__u32 i = 0; i < SIXBED4_LISTENERS; i++)
+		ret[n++] = (struct stand){ "6bed4", p->sixbed4[i].service.addr };
+	ret[n++] = (struct stand){ "6to4", p->sixto4.local };
+	ret[n++] = (struct stand){ "6to4", p->sixto4.anycast ? BE32(SIXTO4_ANYCAST) : 0 };
+	for (__u32 i = 0; i < p->n_sixrd; i++)
+		ret[n++] = (struct stand){ "6rd", p->sixrd[i].br };
+	for (__u32 i = 0; i < p->sixin4.n_locals; i++)
+		ret[n++] = (struct stand){ "6in4", p->sixin4.local[i] };
+	ret[n++] = (struct stand){ "hg48", p->hg48.service.addr };
+	return n;
+}
+
+void tunnels_look(const struct daemon *d, const struct nav_own *was)
+{
+	struct stand at[STANDS];
+	const __u32 n = d->host.own_is_cut ? 0 : all_stands(&d->policy, at);
+
+	for (__u32 i = 0; i < n; i++) {
+		const __u8 *a = (const __u8 *)&at[i].addr;
+		const bool here = own_has4(&d->host.own, at[i].addr);
+
+		if (!at[i].addr || here == (!was || own_has4(was, at[i].addr)))
+			continue;
+		if (here)
+			log_line(LOG_LEVEL_INFO, "[%s]: %u.%u.%u.%u is on this host", at[i].section, a[0],
+				 a[1], a[2], a[3]);
+		else
+			log_line(LOG_LEVEL_WARNING, "[%s]: %u.%u.%u.%u is not on this host: nothing comes to it "
+				 "before ip address add %u.%u.%u.%u/32 dev INTERFACE", at[i].section, a[0], a[1],
+				 a[2], a[3], a[0], a[1], a[2], a[3]);
+	}
 }
 
 void tunnels_use(struct daemon *d)
 {
-	const struct nav_config *p = &d->policy;
-
-	look_for(d, "6to4", p->sixto4.local);
-	look_for(d, "6to4", p->sixto4.anycast ? BE32(SIXTO4_ANYCAST) : 0);
-	for (__u32 i = 0; i < p->n_sixrd; i++)
-		look_for(d, "6rd", p->sixrd[i].br);
-	for (__u32 i = 0; i < p->sixin4.n_locals; i++)
-		look_for(d, "6in4", p->sixin4.local[i]);
+	tunnels_look(d, NULL);
 	transit_set_sixin4(d->transit, d->made.in4);
 	relay_set_sixin4(d->relay, d->made.in4);
 }

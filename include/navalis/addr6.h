@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What an IPv6 address may do at a relay, whatever the mechanism (RFC 4213 3.6, RFC 6324, teredo.md 6.4).
+ * What an IPv6 address may do at a relay, whatever the mechanism (RFC 4213 3.6, RFC 6324).
  */
 #ifndef NAVALIS_ADDR6_H
 #define NAVALIS_ADDR6_H

@@ -81,7 +81,7 @@ PURE __u64 csum_udp4_head(__be32 src, __be32 dst, __be16 sport, __be16 dport, __
 }
 
 /*
- * Local checksum offload (teredo.md 10): a correct TCP, UDP or ICMPv6 segment summed with its
+ * Local checksum offload: a correct TCP, UDP or ICMPv6 segment summed with its
  * pseudo-header gives ffff, so what it adds to the outer sum follows from the 8 bytes before the
  * addresses. Valid only when the transport header directly follows the IPv6 header, is complete,
  * and has a checksum.

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * HG48, the home-grown scheme (proto41.md 5), as a gateway: native IPv6 nodes reach IPv4 endpoints
- * with a public or forwarded port, with no server in between.
+ * HG48, the home-grown scheme, as a gateway: native IPv6 nodes reach IPv4 endpoints with a public or
+ * forwarded port, with no server in between. It has no other specification than this:
  *
- * Addresses:  prefix 80, fd… and its last 16 bits 0 | ~IPv4 32 | ~port 16
+ * Addresses:  prefix 80, fd… and its last 16 bits 0, the same at all nodes | ~IPv4 32 | ~port 16
+ * On the wire a UDP datagram holds one IPv6 packet of at most 1280 bytes, or nothing, which keeps a
+ * NAT open. The gateway sends from one address and port to those that the destination names. An
+ * endpoint answers from there to where it was sent from, with its own address as the source.
  *
  * There are no bubbles, so nothing but packets from an endpoint proves that it wants any. Until
  * then it is given few (hg48_may_send). The caller keeps one struct hg48_peer for each endpoint,
@@ -43,19 +46,19 @@ PURE struct in6_addr hg48_addr(const volatile struct hg48_config *hg, struct end
 	} };
 }
 
-/* Exactly one IPv6 packet, no indications; an empty datagram is a keepalive (5.3, 5.7). */
+/* Exactly one IPv6 packet, no indications; an empty datagram is a keepalive. */
 PURE enum reason hg48_payload(struct cur *c, __u32 payload_len, const struct ipv6hdr **ip6)
 {
 	return payload_len ? proto41_payload(c, payload_len, ip6) : R_KEEPALIVE;
 }
 
-/* 5.4: not those of DNS, NTP, SNMP and their like by default; never that of Teredo servers. */
+/* Not those of DNS, NTP, SNMP and their like by default; never that of Teredo servers. */
 PURE bool hg48_port_good(const volatile struct hg48_config *hg, __be16 port)
 {
 	return port && HOST16(port) >= hg->min_port && port != BE16(TEREDO_SERVER_PORT);
 }
 
-/* 5.5; whether it may be sent now is hg48_may_send's. */
+/* Whether it may be sent now is hg48_may_send's question. */
 PURE enum reason hg48_out(const volatile struct nav_config *cfg,
 			  const volatile struct hg48_config *hg, const struct nav_own *own,
 			  const struct in6_addr *src, const struct in6_addr *dst, struct outer4 *to)
@@ -81,7 +84,7 @@ PURE enum reason hg48_out(const volatile struct nav_config *cfg,
 	return R_NONE;
 }
 
-/* 5.6; whether anybody waits for it is hg48_may_enter's. */
+/* Whether anybody waits for it is hg48_may_enter's question. */
 PURE enum reason hg48_in(const volatile struct nav_config *cfg,
 			 const volatile struct hg48_config *hg, const struct nav_own *own,
 			 struct endpoint4 outer_src, struct endpoint4 outer_dst,

@@ -43,7 +43,7 @@ PURE bool policy_served(const volatile struct nav_config *cfg, const struct in6_
 	return false;
 }
 
-/* Where a client's packet wants to go (teredo.md 6.4, RFC 4380 5.4.2). */
+/* Where a client's packet wants to go (RFC 4380 5.4.2, RFC 6324 3). */
 PURE enum reason policy_native_dst(const volatile struct nav_config *cfg, const struct nav_own *own,
 				   const struct in6_addr *dst)
 {

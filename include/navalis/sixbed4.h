@@ -3,9 +3,8 @@
  * 6bed4, the router: addresses, what a datagram or a native packet asks for, and the
  * advertisements.
  *
- * Two formats of the address: W2 of draft-vanrein-6bed4-00 to -04, and W1 of the draft of 2012.
- * Sections are those of protocols/sixbed4.md. The router keeps no state: who a peer is, its address
- * says.
+ * Two formats of the address: W2 of draft-vanrein-6bed4-00 to -04, and W1 of the draft of 2012,
+ * which enum sixbed4_format describes. The router keeps no state: who a peer is, its address says.
  */
 #ifndef NAVALIS_SIXBED4_H
 #define NAVALIS_SIXBED4_H
@@ -13,11 +12,11 @@
 #include "icmp6.h"
 #include "refuse4.h"
 
-#define SIXBED4_PORT    25790 /* W2; section 3 */
+#define SIXBED4_PORT    25790 /* W2 */
 #define SIXBED4_PORT_W1 25788
 #define SIXBED4_MTU     1280
 
-/* ---- addresses (sections 5, 15) ------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 /* The last 8 bytes of an address as a number. */
 PURE __u64 sixbed4_low(const struct in6_addr *a)
@@ -104,7 +103,7 @@ PURE bool sixbed4_is_ours(const volatile struct sixbed4_config *cfg, const struc
 
 /*
  * Which endpoint does this address under the prefix name, and may anything be sent there?
- * Section 13. R_NONE with *to, or why not.
+ * R_NONE with *to, or why not.
  */
 PURE enum reason sixbed4_target(const volatile struct sixbed4_config *cfg,
 				const struct refuse4 *sets, const struct in6_addr *a,
@@ -135,7 +134,7 @@ PURE enum reason sixbed4_target(const volatile struct sixbed4_config *cfg,
 }
 
 /*
- * A native packet (section 7.2): to which endpoint? c stands behind its header ip6; when deep, its
+ * A native packet: to which endpoint? c stands behind its header ip6; when deep, its
  * whole payload can be read. Returns R_NONE with *to set, R_NOT_OURS, or why not. Its source has
  * also to pass policy_native_src().
  */
@@ -177,7 +176,7 @@ struct sixbed4_in {
 	struct nd_nonce nonce; /* of a solicitation, when deep */
 };
 
-/* The IPv6 packet of a datagram: it, and nothing else (section 4). */
+/* The IPv6 packet of a datagram: it, and nothing else. */
 PURE enum reason sixbed4_payload(struct cur *c, __u32 payload_len, const struct ipv6hdr **ip6)
 {
 	const struct ipv6hdr *h;
@@ -197,7 +196,7 @@ PURE enum reason sixbed4_payload(struct cur *c, __u32 payload_len, const struct 
 #ifndef __bpf__
 
 /*
- * A neighbour solicitation to be answered (section 8): from a peer that is where its source says,
+ * A neighbour solicitation to be answered: from a peer that is where its source says,
  * for an address of ours. c stands behind the IPv6 header.
  */
 PURE enum reason sixbed4_solicited(const volatile struct sixbed4_config *cfg, struct cur c,
@@ -241,14 +240,14 @@ PURE enum reason sixbed4_discovery(const volatile struct sixbed4_config *cfg,
 }
 
 /*
- * A datagram to the service endpoint (section 7.1), in that order. c stands at the UDP payload,
- * which is payload_len bytes long; when deep, all of them can be read. Returns
+ * A datagram to the service endpoint. c stands at the UDP payload, which is payload_len bytes long;
+ * when deep, all of them can be read. Returns
  *   R_NONE           genuine, for native IPv6: what policy_native_dst() lets pass is stripped and
  *                    routed
  *   R_BOUNCED        genuine, for the peer at in->to
  *   R_SOLICITED      to be answered with an advertisement to in->to, the outer source
  *   R_SIXBED4_MOVED  to be dropped, and answered with a corrective advertisement to in->to
- * (section 6.3) R_SIXBED4_NS     to be answered with a neighbour advertisement to in->to
+ *   R_SIXBED4_NS     to be answered with a neighbour advertisement to in->to
  *   R_SIXBED4_LOCAL  for the router itself, genuine: an echo request is to be answered to in->to
  *   R_HOP_LIMIT_IN, R_TOO_BIG   genuine, but in->to is owed an ICMPv6 error
  * or why it is dropped, or left to the slow path. in->ip6 is set in all the cases listed.
@@ -303,6 +302,9 @@ PURE enum reason sixbed4_in(const volatile struct sixbed4_config *cfg, const str
 		r = sixbed4_target(cfg, sets, &ip6->daddr, &peer);
 		if (r != R_NONE)
 			return r;
+		/* an echo service there would send it round until its hops are used up */
+		if (endpoint4_equal(peer, outer))
+			return R_DST_TUNNEL;
 	}
 	r = ip6_inside(c, ip6, deep);
 	if (r != R_NONE)
@@ -317,7 +319,7 @@ PURE enum reason sixbed4_in(const volatile struct sixbed4_config *cfg, const str
 	return R_BOUNCED;
 }
 
-/* ---- advertisements (sections 6.2, 6.3, 15) ------------------------------------------------- */
+/* ---- advertisements ------------------------------------------------------------------------- */
 
 /* The prefix of a peer that is at an endpoint. */
 PURE struct nd_prefix sixbed4_prefix(const volatile struct sixbed4_config *cfg, struct endpoint4 at,
@@ -396,7 +398,7 @@ PURE int sixbed4_build_ra(void *buf, size_t size, const volatile struct sixbed4_
 	return nd_finish(buf, len);
 }
 
-/* The answer to a neighbour solicitation (section 8), whichever of our addresses it asked for. */
+/* The answer to a neighbour solicitation, whichever of our addresses it asked for. */
 PURE int sixbed4_build_na(void *buf, size_t size, const volatile struct sixbed4_config *cfg,
 			  const struct in6_addr *dst)
 {

@@ -143,16 +143,6 @@ PURE enum reason sixrd_in(const volatile struct nav_config *cfg,
 	return sixrd_ours(d, own, sixrd_v4(d, dst)) ? R_DST_OWN_TUNNEL : R_NONE;
 }
 
-/* Of several domains the one that an address is in; prefixes do not overlap (conflict.h). */
-PURE const volatile struct sixrd_domain *sixrd_find(const volatile struct sixrd_domain *domain,
-						    __u32 n, const struct in6_addr *a)
-{
-	for (__u32 i = 0; i < SIXRD_DOMAINS && i < n; i++)
-		if (sixrd_has(&domain[i], a))
-			return &domain[i];
-	return NULL;
-}
-
 #ifndef __bpf__
 
 /* Numbers that the arithmetic above holds for. */

@@ -38,13 +38,6 @@ PURE __u64 teredo_origin(struct endpoint4 at)
 	return (__u64)(__u16)~RAW16(at.port) << 16 | (__u64)~RAW32(at.addr) << 32;
 }
 
-/* The endpoint in an origin indication. */
-PURE struct endpoint4 teredo_origin_of(__u64 origin)
-{
-	return (struct endpoint4){ .addr = (NAV_FORCE __be32) ~(__u32)(origin >> 32),
-				   .port = (NAV_FORCE __be16)(__u16) ~(origin >> 16) };
-}
-
 /* TEREDO_AUTH_LEN bytes: the nonce comes back, the key, if there was one, is not known here
  * (5.3.2). */
 PURE void teredo_put_auth(void *to, __u64 nonce)
@@ -277,6 +270,9 @@ PURE enum reason teredo_server_in(const volatile struct teredo_server_config *cf
 	r = teredo_server_target(cfg, sets, &ip6->daddr, &q->to);
 	if (r != R_NONE)
 		return r;
+	/* an echo service there would return for ever what costs no hop */
+	if (endpoint4_equal(q->to, outer))
+		return R_DST_TEREDO;
 	q->from = 0; /* where the client's NAT has a hole */
 	q->origin = teredo_server(&ip6->daddr) == cfg->addr[0];
 	return R_SERVER_RELAYED;

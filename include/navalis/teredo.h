@@ -22,7 +22,6 @@
 #define TEREDO_REPROOF_MS 20000     /* silence after which a client in use is asked again (ours) */
 
 #define TEREDO_FLAG_CONE 0x8000     /* to be ignored in a peer's address, RFC 5991 3.2 */
-#define TEREDO_FLAGS_RANDOM 0x3cff  /* RFC 5991 3.1 */
 
 #define IP6_NEXT_NONE 59            /* RFC 8200 4.7 */
 

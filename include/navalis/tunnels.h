@@ -86,7 +86,7 @@ struct sixin4_config {
 	__be32 local[SIXIN4_LOCALS];
 };
 
-/* HG48: the home-grown scheme (proto41.md 5), as a gateway. Times in a unit of the caller's. */
+/* HG48: the home-grown scheme (hg48.h), as a gateway. Times in a unit of the caller's. */
 struct hg48_config {
 	struct in6_addr prefix;    /* fd…, 80 bits, the last 16 of them 0 */
 	struct endpoint4 service;  /* the gateway; address 0: there is no HG48 */

@@ -75,7 +75,9 @@ static void proto41_lines(const struct explain_world *w, const struct in6_addr *
 			  enum tunnel tunnel, enum reason out, __be32 local,
 			  const volatile struct tunnel_link *link, struct explained *e)
 {
-	explain_refused(w, e->at.addr, e);
+	/* 6rd and 6in4 do not ask whether it is refused to others */
+	if (tunnel == TUNNEL_SIXTO4 || out == R_CLIENT_REFUSED || out == R_CLIENT_OURS)
+		explain_refused(w, e->at.addr, e);
 	fact(e, "longer than %u bytes does not fit: Packet Too Big", link->mtu);
 	explain_to(e, either(out, explain_into(w, tunnel, &e->peer)), " (protocol 41)");
 	explain_from(e, explain_from41(w, e->at.addr, local, a, &e->peer), "");

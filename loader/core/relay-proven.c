@@ -128,7 +128,7 @@ static bool place_is_at(const struct place *p, const struct in6_addr *client, __
 	       (p->remapped && p->remap.endpoint.addr == addr);
 }
 
-/* Behind a symmetric NAT: another endpoint towards us than towards its server (teredo.md 6.7). */
+/* Behind a symmetric NAT: another endpoint towards us than towards its server. */
 static enum reason put_into_map(struct relay *r, const struct in6_addr *client,
 				struct endpoint4 from, const struct place *was, struct relay_time now)
 {

@@ -538,6 +538,7 @@ int datapath_attach(struct datapath *d, const struct config *c, const struct nav
 	}
 	if (!err) {
 		tell(&p, c, nic);
+		d->fresh = false;
 		d->mode = nic[0].mode; /* the same for all */
 		d->shared = p.shared;
 		datapath_drop_tunnels(was);

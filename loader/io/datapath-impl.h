@@ -38,6 +38,7 @@ struct datapath {
 	enum nav_mode mode;
 	bool shared; /* through libxdp's dispatcher */
 
+	bool fresh;  /* its maps are this start's, and go with it if it does not come to its end */
 	bool behind; /* NICs have gone, come, or lost the program since it was attached */
 };
 

@@ -93,7 +93,6 @@ static void pin_path(const struct datapath *d, const char *name, char *path, siz
 	snprintf(path, size, "%s/%s", d->folder, name);
 }
 
-
 /* Ticks as XDP counts them: only a BPF program can read them. */
 static int read_clock(struct navalis_bpf *skel, struct nav_clock *clock)
 {
@@ -218,6 +217,7 @@ static int make_maps(struct datapath *d, __u32 buckets, struct error *e)
 	__u32 zero = 0;
 	int err;
 
+	d->fresh = true;
 	d->meta = (struct nav_meta){ NAV_MAGIC, NAV_ABI, buckets, R_MAX, { 0 }, { { 0 } } };
 	err = datapath_open_object(d, false, &skel, e);
 	if (err)
@@ -391,10 +391,26 @@ int datapath_new(const struct config *c, struct datapath **ret, struct error *e)
 	return 0;
 }
 
+/* meta first, as it was made last. */
+static void unpin(const struct datapath *d)
+{
+	char path[96];
+
+	for (size_t i = 0; i < N_PINNED; i++) {
+		pin_path(d, pinned[i], path, sizeof(path));
+		unlink(path);
+	}
+	pin_path(d, NAV_HG48, path, sizeof(path));
+	unlink(path);
+	rmdir(d->folder);
+}
+
 struct datapath *datapath_free(struct datapath *d)
 {
 	if (!d)
 		return NULL;
+	if (d->fresh)
+		unpin(d);
 	if (d->buckets)
 		munmap(d->buckets, (size_t)d->meta.buckets * sizeof(struct bucket));
 	if (d->identities)

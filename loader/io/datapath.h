@@ -17,7 +17,10 @@ struct datapath;
  */
 int datapath_new(const struct config *c, struct datapath **ret, struct error *e);
 
-/* Lets go of everything; the pinned maps and programs stay and work on. */
+/*
+ * Lets go of everything; the pinned maps and programs stay and work on. Maps that datapath_new() made
+ * and no datapath_attach() has put to use are taken away.
+ */
 struct datapath *datapath_free(struct datapath *d);
 
 /*

@@ -16,8 +16,8 @@ static int bind_to(int fd, struct endpoint4 service, struct error *e)
 	err = -errno;
 	inet_ntop(AF_INET, &sin.sin_addr, text, sizeof(text));
 	if (err == -EADDRNOTAVAIL)
-		return error_set(e, err, "service address %s is not on this host: "
-				 "ip address add %s/32 dev INTERFACE", text, text);
+		return error_set(e, err, "service address %s, for UDP port %u, is not on this host: "
+				 "ip address add %s/32 dev INTERFACE", text, HOST16(service.port), text);
 	if (err == -EADDRINUSE)
 		return error_set(e, err, "UDP port %u of %s is taken by another program: "
 				 "ss -ulpn 'sport = :%u' names it", HOST16(service.port), text,

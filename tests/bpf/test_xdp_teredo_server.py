@@ -152,6 +152,7 @@ NEGATIVE = {
     "89 bytes": (lambda: frame(echo(n=81)), DROP, "SERVER_SIZE"),
     "to a client in 10/8": (lambda: frame(bubble(address(ONE, "10.0.0.1", 9))), DROP, "CLIENT_REFUSED"),
     "to ourselves": (lambda: frame(bubble(address(ONE, TWO, 9))), DROP, "CLIENT_OURS"),
+    "to where it comes from": (lambda: frame(bubble(ME, "2a00:f::7")), DROP, "DST_TEREDO"),
     "to port 0": (lambda: frame(bubble(address(ONE, "11.0.9.8", 0))), DROP, "CLIENT_PORT"),
     "behind an indication": (lambda: frame(bubble(), AUTH), PASS, "NEEDS_CHECKSUM"),
     "without UDP checksum": (lambda: frame(bubble(), udp=dict(chksum=0)), PASS, "NEEDS_CHECKSUM"),

@@ -312,6 +312,8 @@ def test_each_mechanism_may_be_alone(tmp_path, section):
 
 def test_without_any_mechanism_there_is_nothing_to_do(tmp_path):
     assert check(tmp_path, OFF)[:2] == (1, "navalis.conf: [teredo] service is missing, and no other mechanism is configured\n")
+    for wrong in ("[6in4 a/b]\n", "[terdo]\nservice = 8.0.0.1\n"):  # one mistake, one sentence
+        assert check(tmp_path, OFF + wrong)[1].count("\n") == 1
 
 
 def test_all_mechanisms_are_printed_so_that_they_read_back(tmp_path):

@@ -109,11 +109,32 @@ def test_the_guide_to_speed_can_count():
     assert "34 bytes each" in next(k["text"] for k in generate.keys() if k["name"] == "max_clients") and "takes 34 bytes" in page
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_the_page_can_be_copied(page):
+    """A quotation mark that stands bare in a macro's line is one of the macro's."""
+    text = "".join(rendered(page).split())
+    with open(os.path.join(ROOT, PAGES[page], page + ".in")) as f:
+        commands = re.findall(r"^\.Dl (.*)", f.read(), re.M)
+    wrong = [c for c in commands if "".join(c.replace(r"\(dq", '"').split()) not in text]
+    assert wrong == []
+
+
 def test_pages_name_pages_that_there_are():
     named = {p: set(re.findall(r"^\.Xr (navalis\S*) (\d)", source(p), re.M)) for p in PAGES}
     all_pages = {tuple(p.rsplit(".", 1)) for p in PAGES}
     for page, others in named.items():
         assert all_pages - {tuple(page.rsplit(".", 1))} == others - {tuple(page.rsplit(".", 1))}, page
+
+
+def test_documents_that_the_code_names_are_in_the_tree():
+    here, named = {"README.md"}, {}
+    for top in ("include", "bpf", "loader", "ctl", "scripts", "tests"):
+        for folder, _, names in os.walk(os.path.join(ROOT, top)):
+            here.update(names)
+            for name in (n for n in names if not n.endswith((".pyc", ".svg"))):
+                with open(os.path.join(folder, name), errors="ignore") as f:
+                    named.update((m, os.path.join(folder, name)) for m in re.findall(r"\b[\w-]+\.md\b", f.read()))
+    assert "rfc4380.md" in named and {m: f for m, f in named.items() if m not in here} == {}
 
 
 def test_keys_that_a_reload_cannot_change_are_listed():

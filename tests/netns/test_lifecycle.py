@@ -147,7 +147,7 @@ def test_reload_is_all_or_nothing(lab, relay):
     relay.process.send_signal(signal.SIGHUP)
     wait_for("generic mode", lambda: {n["mode"] for n in relay.json("status", "--no-rates")["nics"]} == {"generic"})
     assert lab.native.ping(c.address, src=fresh_native())[1] == 1
-    assert "reloaded: 2 keys changed" in lab.log("navalisd")
+    assert "reloaded: 2 keys changed: mode, refuse\n" in lab.log("navalisd")
 
 
 def test_a_reload_that_changes_much_names_the_first_of_it(lab):
@@ -159,7 +159,7 @@ def test_a_reload_that_changes_much_names_the_first_of_it(lab):
         write(relay, good + "".join(tunnel % (i, i, i, 1480) for i in range(1, 101)))
         changed = ask(relay, {"verb": "reload"})["result"]["changed"]
         assert changed == ["6in4 t%d: mtu" % i for i in range(1, 65)] + ["and 36 more"]
-        assert "reloaded: 100 keys changed" in lab.log("navalisd")
+        assert "reloaded: 100 keys changed: 6in4 t1: mtu, 6in4 t2: mtu, 6in4 t3: mtu, 6in4 t4: mtu …\n" in lab.log("navalisd")
 
 
 def test_a_reload_follows_a_link(lab):

@@ -205,8 +205,16 @@ def test_routes_follow_the_configuration_and_go_with_the_instance(yard):
 def test_an_address_that_is_not_here_is_said_to_be_missing(yard):
     extra = "[6to4]\nlocal = 8.0.2.1\nanycast = yes\n[6rd]\nprefix = 2a01:db8::/32\nborder_relay = 8.0.2.77\n"
     with Navalis(yard, "off", extra=extra, instance="nvr%d" % os.getpid()):
-        log = yard.log("navalisd")
-        assert re.findall(r"\[(\S+)\]: (\S+) is not on this host", log) == [("6to4", "192.88.99.1"), ("6rd", "8.0.2.77")]
+        def said(here):
+            return re.findall(r"\[(\S+)\]: (\S+) is %s this host" % here, yard.log("navalisd"))
+        gone = [("6to4", "192.88.99.1"), ("6rd", "8.0.2.77")]
+        assert said("not on") == gone and not said("on")
+        yard.relay.run("ip addr add 8.0.2.77/32 dev v4")
+        try:
+            wait_for("it is said to have come", lambda: said("on") == gone[1:], 5)
+        finally:
+            yard.relay.run("ip addr del 8.0.2.77/32 dev v4")
+        wait_for("it is said to have gone", lambda: said("not on") == gone + gone[1:], 5)
 
 
 def test_as_many_tunnels_as_there_may_be_leave_next_hops_by_route(yard):

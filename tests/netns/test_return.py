@@ -46,6 +46,8 @@ def test_what_the_host_itself_answers(yard, mode):
             assert in_header(packet[20:])[:2] == (HOST, client) and packet[20 + 40] == 129
             assert packet[20 + 44:] == request[44:]
         assert count(relay, "ENCAP") == 2
+        labels = [l.split()[0] for l in relay.ctl("status", "--no-rates").stdout.splitlines()]
+        assert "6to4" in labels and not {"service", "clients", "pending"} & set(labels)  # which a Teredo relay has
         hits(relay)
         # its own kernel divides what is longer than the route to the tunnel
         client = sixto4(SITE, "::5")

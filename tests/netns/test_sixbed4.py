@@ -162,6 +162,13 @@ def test_between_two_peers_a_packet_bounces(yard, relay):
         assert yard.two.get() == packet[:7] + bytes([packet[7] - 1]) + packet[8:]
 
 
+def test_nothing_bounces_back_to_its_sender(yard, relay):
+    """An echo service there would send it round until its hops are used up."""
+    with counted(relay, "DST_TUNNEL"):
+        yard.one.send(data(yard.one.inside, yard.one.inside))
+    assert yard.one.silent()
+
+
 def test_too_big_and_time_exceeded(yard, peer):
     native, cap = fresh_native(), yard.native.capture("to-relay")
     native_send(yard, bytes(IPv6(src=native, dst=peer.inside, nh=253) / Raw(bytes(1241))))

@@ -28,8 +28,10 @@ def refused(lab, extra="", setup=(), undo=(), mode="native", interfaces="v4 v6",
     finally:
         for c in undo:
             lab.relay.run(c)
+        left = os.path.exists("/sys/fs/bpf/nvbad%d" % os.getpid())
         subprocess.run(["rm", "-rf", "/sys/fs/bpf/nvbad%d" % os.getpid(), "/run/navalis/nvbad%d.lock" % os.getpid()], check=True)
     assert p.returncode == 1
+    assert not left
     assert "teredo" not in lab.relay.run("ip -o link").stdout
     assert "2001::/32" not in lab.relay.run("ip -6 route").stdout
     assert ("prog/xdp" in lab.relay.run("ip link show dev v4").stdout) == attached

@@ -78,6 +78,7 @@ def test_every_mechanism_has_its_line(yard, relay):
         "6rd       home: %s at 8.0.2.2, %s" % (DOMAIN, by),
         "6in4      2 configured, at 8.0.2.3, " + by,
         "hg48      fd4a:6b8c:2d10:1::/80 at 8.0.2.7:3546, %s; 0 endpoints confirmed, 0 not, at most 16384" % by]
+    assert {"clients", "pending"} <= {l.split()[0] for l in lines}
     table = relay.ctl("tunnels").stdout.splitlines()
     assert len(table) == 8 and re.fullmatch(
         r"branch +6in4 +8.0.2.3 +8.0.13.1 +1480 +0 +0 +0 +0  2a02:5::/48 2a02:7::/64", table[5])

@@ -104,6 +104,17 @@ def test_rfc4380_5_3_1_a_bubble_is_sent_on_with_its_origin(yard, stranger):
             assert get(other) == (origin(own) + bubble, ("8.0.1.1", 3544))
 
 
+def test_an_echo_service_does_not_send_a_bubble_round_for_ever(yard, stranger):
+    """RFC 862: it returns whatever it gets; and what the server sends on has no hop limit that would end."""
+    with yard.clients[0].ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as service:
+        service.bind(("8.0.11.1", 7))
+        with counted(yard.ours, "DST_TEREDO"):
+            stranger.sendto(bytes(IPv6(src="2a00::1", dst=address("8.0.1.1", "8.0.11.1", 7), nh=59)), ("8.0.1.1", 3544))
+            packet, server = get(service)
+            service.sendto(packet, server)
+        assert silent(service)
+
+
 def test_an_echo_to_the_server_itself(yard, stranger):
     own = address("8.0.1.1", *stranger.getsockname())
     link = "fe80::8000:f227:f7ff:fefe"

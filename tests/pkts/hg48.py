@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Addresses of HG48 (proto41.md 5.2)."""
+"""Addresses of HG48."""
 import ipaddress
 import struct
 

@@ -504,9 +504,11 @@ static void sixrd_customers(void **st)
 		"6rd customer at 10.1.2.3 with 2a00:6:102:300::/56; its border relay is 10.9.9.9");
 	expect_first(R_ENCAP, R_DECAP);
 	expect(EXPLAIN_FROM, "anywhere but 10.1.2.3", R_SRC_MISMATCH);
+	assert_int_equal(said(EXPLAIN_ADDRESS, "refused"), R_MAX + 1); /* by others; a domain does not ask */
 	explain("2a00:6:909:900::1"); /* the relay's own */
 	expect_first(R_CLIENT_OURS, R_OUTER_OURS);
 	explain("2a00:7:c058:6301::1"); /* a 6to4 relay is no customer */
+	expect_fact("192.88.99.1 is 6to4 relay anycast");
 	expect_first(R_CLIENT_REFUSED, R_OUTER_REFUSED);
 	cfg.sixrd[0].n_relays = 1;
 	cfg.sixrd[0].relay[0] = in4("10.1.2.3");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The 6bed4 router against the vectors of protocols/sixbed4.md 16. */
+/* The 6bed4 router against vectors made by hand from the drafts. */
 #include "packets.h"
 #include "navalis/sixbed4.h"
 
@@ -350,6 +350,8 @@ static void sixbed4_7_1_bounce_to_another_peer(void **st)
 		{ "2001:db8:bed4:1:e000:1:115c:1", R_CLIENT_REFUSED },  /* 224.0.0.1 */
 		{ "2001:db8:bed4:1:9088:1:64be:4001", R_CLIENT_OURS },  /* the router, lanip 1 */
 		{ "2001:db8:bed4:1:808:808:115c:1", R_CLIENT_OURS },    /* 8.8.8.8 */
+		{ "2001:db8:bed4:1:c800:714d:d39a:c001", R_DST_TUNNEL }, /* the sender */
+		{ "2001:db8:bed4:1:c800:714d:d39a:d002", R_DST_TUNNEL }, /* and his neighbour */
 		{ "2001:db8:bed4:1:c100:20d:c00e:1", R_SIXBED4_OPAQUE },
 		{ "2001:db8:bed4:1:c200:20d:c00e:1", R_SIXBED4_OPAQUE },
 		{ "2001:db8:bed4:1:c200:20d:c00e:0", R_SIXBED4_OPAQUE },

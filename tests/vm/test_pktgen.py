@@ -35,7 +35,7 @@ def test_load_tests_lose_nothing_at_a_bounded_rate(tested, kernel):
 
 
 def test_the_limit_of_the_link(load):
-    """threats.md 4: frame, FCS, preamble and gap."""
+    """Frame, FCS, preamble and gap."""
     for inner, mpps in ((40, 11.79), (48, 10.96), (60, 9.92), (72, 9.06), (576, 1.95), (1280, 0.929)):
         assert load.limit(10, inner) / 1e6 == pytest.approx(mpps, rel=0.003)
 
