@@ -136,7 +136,7 @@ void tunnels_use(struct daemon *d);
  * Says which addresses of these mechanisms have gone from this host, or come, since these were its
  * own; NULL: which are not there.
  */
-void tunnels_look(const struct daemon *d, const struct nav_own *was);
+void tunnels_look(const struct daemon *d, const struct addr4_set *was);
 
 /* A packet from the TUN that is not for the relay. */
 void sockets_native(struct daemon *d, const void *pkt, size_t len, struct relay_time now);

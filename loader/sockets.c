@@ -215,16 +215,16 @@ static __u32 all_stands(const struct nav_config *p, struct stand ret[STANDS])
 	return n;
 }
 
-void tunnels_look(const struct daemon *d, const struct nav_own *was)
+void tunnels_look(const struct daemon *d, const struct addr4_set *was)
 {
 	struct stand at[STANDS];
 	const __u32 n = d->host.own_is_cut ? 0 : all_stands(&d->policy, at);
 
 	for (__u32 i = 0; i < n; i++) {
 		const __u8 *a = (const __u8 *)&at[i].addr;
-		const bool here = own_has4(&d->host.own, at[i].addr);
+		const bool here = addr4_set_has(&d->host.self, at[i].addr);
 
-		if (!at[i].addr || here == (!was || own_has4(was, at[i].addr)))
+		if (!at[i].addr || here == (!was || addr4_set_has(was, at[i].addr)))
 			continue;
 		if (here)
 			log_line(LOG_LEVEL_INFO, "[%s]: %u.%u.%u.%u is on this host", at[i].section, a[0],

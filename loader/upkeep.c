@@ -29,14 +29,14 @@ static void look_at_service(struct daemon *d)
 static void look_at_addresses(struct daemon *d)
 {
 	const bool was_cut = d->host.own_is_cut;
-	const struct nav_own was = d->host.own;
+	const struct addr4_set was = d->host.self;
 
 	if (netlink_host(d->netlink, d->policy.service.addr, &d->host)) {
 		d->network_changed |= NETLINK_ADDRESSES; /* what was known stays, and is looked at again soon */
 		return;
 	}
 	datapath_set_own(d->datapath, &d->host.own);
-	tunnels_look(d, &was);
+	tunnels_look(d, was_cut ? NULL : &was);
 	if (d->host.own_is_cut && !was_cut)
 		log_line(LOG_LEVEL_WARNING, "this host has more than %u IPv4 addresses that are not next to "
 			 "each other: clients that claim one of the others are not refused for it",

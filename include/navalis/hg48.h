@@ -192,14 +192,16 @@ PURE void hg48_heard(struct hg48_peer *p, __u64 now)
  * The endpoints that are known: the value of an mmapable BPF array, which the daemon and XDP share. One
  * is in one of a few slots in a row. Who writes what, and in which order:
  *
- *   key              the daemon alone. To insert: all else 0, then the key (release). To remove: 0.
+ *   key              the daemon alone. To insert: 0, a fence, all else 0, then the key (release). To
+ *                    remove: 0.
  *   sent, heard      the daemon, and XDP, by compare-and-swap over what it has read, of an endpoint
  *                    that is confirmed. A slot is given to another only when that one's time is over,
  *                    and then its times are others: nobody is confirmed by what another has sent.
  *   window, packets  the daemon alone
  *
  * To read: the key, the times, the key again. If it is another by then, whoever was asked for is not
- * known. tests/bpf/stress_hg48.c holds it.
+ * known. tests/bpf/stress_hg48.c holds it. BPF has no fence for loads: where the CPU reorders them
+ * (arm64), a packet of the moment in which the slot changes hands may be judged by the other's times.
  */
 struct hg48_entry {
 	__u64 key; /* of its endpoint; 0: free */

@@ -16,7 +16,7 @@ enum refusal {
 struct refuse4 {
 	const volatile struct addr4_set *listed;
 	const struct addr4_set *own; /* NULL: not known */
-	const struct addr4_set *self; /* of those: addresses that this host sends from. NULL: whoever says so came by a NIC */
+	const struct addr4_set *self; /* of those: its own unicast addresses, from which its own packets come. NULL: none does here */
 };
 
 /*

@@ -16,7 +16,7 @@ static const char *const tunnel_names[TUNNEL_MAX] = {
 
 /* ---- native ---------------------------------------------------------------------------------- */
 
-/* What one mechanism says of a native address, both ways: none is its own. strict: nor Teredo's. */
+/* What one mechanism says of a native address, both ways; it is behind no mechanism. strict: one that refuses Teredo's addresses, too. */
 static void native_lines(const struct explain_world *w, enum tunnel tunnel, __u32 id,
 			 const char *name, const struct in6_addr *a, struct explained *e)
 {

@@ -51,8 +51,12 @@ struct explain_line {
 	char text[160];
 };
 
-/* 6rd domains, listeners of 6bed4 and five others, in both directions; and facts. */
-#define EXPLAIN_LINES (2 * (SIXRD_DOMAINS + SIXBED4_LISTENERS + 5) + 16)
+/*
+ * 6rd domains, listeners of 6bed4 and five others, in both directions; of an IPv4 address, for each
+ * local end of 6in4 a tunnel, in both directions, or why there is none; what it is of ours; and facts.
+ */
+#define EXPLAIN_LINES \
+	(2 * (SIXRD_DOMAINS + SIXBED4_LISTENERS + 5) + 3 * SIXIN4_LOCALS + SIXRD_DOMAINS + 16)
 
 struct explained {
 	const char *mechanism;

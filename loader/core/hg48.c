@@ -75,7 +75,8 @@ struct hg48_peer *hg48_table_add(struct hg48_table *t, const struct hg48_config 
 	}
 	t->n += !e->key;
 	t->unheard += !e->key || e->peer.heard;
-	e->key = 0;
+	__atomic_store_n(&e->key, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* before its times are another's */
 	e->peer = (struct hg48_peer){ 0 };
 	__atomic_store_n(&e->key, hg48_key(at), __ATOMIC_RELEASE);
 	return &e->peer;

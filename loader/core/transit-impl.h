@@ -17,6 +17,7 @@ struct transit {
 	const struct sixin4_table *in4;
 	struct hg48_table *hg48; /* NULL: there is no HG48 */
 	struct limiter *unreachable, *too_big, *exceeded;
+	struct limiter *told; /* of what ICMPv4 says */
 	struct limiter *to_one, *to_all; /* advertisements */
 	__u8 answer[2048] __attribute__((aligned(8)));
 };

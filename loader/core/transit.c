@@ -14,7 +14,7 @@ int transit_new(const struct nav_config *policy, const struct host *host, __u64 
 	t->policy = policy;
 	t->host = host;
 	if (limiter_new(0, 1, seed, &t->unreachable) || limiter_new(0, 1, seed, &t->too_big) ||
-	    limiter_new(0, 1, seed, &t->exceeded) ||
+	    limiter_new(0, 1, seed, &t->exceeded) || limiter_new(0, 1, seed, &t->told) ||
 	    limiter_new(0, 4096, seed, &t->to_one) || limiter_new(0, 1, seed, &t->to_all)) {
 		transit_free(t);
 		return -ENOMEM;
@@ -29,6 +29,7 @@ struct transit *transit_free(struct transit *t)
 		limiter_free(t->unreachable);
 		limiter_free(t->too_big);
 		limiter_free(t->exceeded);
+		limiter_free(t->told);
 		limiter_free(t->to_one);
 		limiter_free(t->to_all);
 		hg48_table_free(t->hg48);
@@ -42,6 +43,7 @@ void transit_set(struct transit *t, __u32 errors, __u32 to_one, __u32 to_all)
 	limiter_set(t->unreachable, errors);
 	limiter_set(t->too_big, errors);
 	limiter_set(t->exceeded, errors);
+	limiter_set(t->told, errors);
 	limiter_set(t->to_one, to_one);
 	limiter_set(t->to_all, to_all);
 }
@@ -123,9 +125,11 @@ void transit_send(struct transit_out *out, enum reason reason, const void *pkt, 
 	out->act = TRANSIT_SEND;
 }
 
-static struct limiter *limiter_of(struct transit *t, __u8 type)
+/* Whoever forges errors in IPv4 uses up their share alone. */
+static struct limiter *limiter_of(struct transit *t, enum reason reason, __u8 type)
 {
-	return type == ICMP6_DST_UNREACH ? t->unreachable :
+	return reason == R_ICMP4_MATCHED ? t->told :
+	       type == ICMP6_DST_UNREACH ? t->unreachable :
 	       type == ICMP6_PACKET_TOO_BIG ? t->too_big : t->exceeded;
 }
 
@@ -136,7 +140,7 @@ void transit_error(struct transit *t, struct transit_out *out, enum reason reaso
 	int n;
 
 	out->reason = reason;
-	if (addr6_kind(&t->host->source) == ADDR6_UNSPECIFIED || !limiter_take(limiter_of(t, type), 0, now.ms))
+	if (addr6_kind(&t->host->source) == ADDR6_UNSPECIFIED || !limiter_take(limiter_of(t, reason, type), 0, now.ms))
 		return;
 	n = icmp6_error(t->answer, sizeof(t->answer), &t->host->source, type, code, BE32(word), p->ip6,
 			p->len);
@@ -252,6 +256,17 @@ static struct way way_to(const struct transit *t, const struct in6_addr *dst)
 	return w;
 }
 
+/* The same, and whether it may come from there. */
+static enum reason ask_to_leave(struct transit *t, const struct way *w, const struct passage *p,
+				struct transit_out *out)
+{
+	const struct in6_addr *src = &p->ip6->saddr;
+	const enum reason r = ask_out(t, w, p, out);
+
+	return r == R_NONE ? tunnels_native(&t->policy->tunnels, w->tunnel, src, sixin4_behind(t->in4, src))
+			   : r;
+}
+
 void transit_from_native(struct transit *t, const void *pkt, size_t len, struct relay_time now,
 			 struct transit_out *out)
 {
@@ -271,12 +286,9 @@ void transit_from_native(struct transit *t, const void *pkt, size_t len, struct 
 		out->reason = R_NATIVE_LENGTH;
 		return;
 	}
-	out->reason = ask_out(t, &w, &p, out);
+	out->reason = ask_to_leave(t, &w, &p, out);
 	if (out->reason == R_SIXBED4_LOCAL)
 		sixbed4_answer_native(t, &p, out);
-	if (out->reason == R_NONE)
-		out->reason = tunnels_native(&t->policy->tunnels, w.tunnel, &ip6->saddr,
-					     sixin4_behind(t->in4, &ip6->saddr));
 	if (out->reason != R_NONE)
 		return;
 	if (p.len <= w.mtu && w.tunnel == TUNNEL_HG48)
@@ -421,13 +433,13 @@ void transit_from_proto41(struct transit *t, void *pkt, size_t len, struct relay
 
 /* ---- ICMPv4 (RFC 4213 3.4) --------------------------------------------------------------------- */
 
-/* Is it what we would send to this endpoint by this port? HG48: and may have. */
+/* Is it what we would send to this endpoint by this port? Of HG48, which has a table: and is it in there? */
 static bool is_ours(struct transit *t, enum port port, struct endpoint4 to, const struct passage *p,
 		    struct transit_out *out)
 {
 	const struct way w = way_to(t, &p->ip6->daddr);
 
-	return p->ip6->version == 6 && ask_out(t, &w, p, out) == R_NONE && out->port == port &&
+	return p->ip6->version == 6 && ask_to_leave(t, &w, p, out) == R_NONE && out->port == port &&
 	       endpoint4_equal(out->to.dst, to) &&
 	       (port != PORT_HG48 || hg48_table_find(t->hg48, &t->policy->hg48, to));
 }
@@ -438,16 +450,19 @@ void transit_icmp4(struct transit *t, enum port port, struct endpoint4 to, const
 	const struct iphdr *ip = quote;
 	const size_t head = port == PORT_PROTO41 ? sizeof(*ip) : 0;
 	const __u8 *inner = (const __u8 *)quote + head, *rest = inner + sizeof(struct ipv6hdr);
-	struct passage p = { (void *)inner, { rest, (const __u8 *)quote + len }, (__u32)(len - head) };
-	struct passage whole = p; /* as if that were all */
+	struct passage p, whole;
 	struct ipv6hdr ip6;
 
 	*out = (struct transit_out){ .reason = R_ICMP4_IGNORED };
 	if (len < head + sizeof(ip6) || (head && ip->ihl != 5))
 		return;
 	memcpy(&ip6, inner, sizeof(ip6));
-	if (HOST16(ip6.payload_len) > cur_left(&p.rest))
-		ip6.payload_len = BE16(cur_left(&p.rest));
+	if (HOST16(ip6.payload_len) > len - head - sizeof(ip6))
+		ip6.payload_len = BE16(len - head - sizeof(ip6));
+	/* behind it may be what a router adds (RFC 4884) */
+	p = (struct passage){ (void *)inner, { rest, rest + HOST16(ip6.payload_len) },
+			      (__u32)sizeof(ip6) + HOST16(ip6.payload_len) };
+	whole = p; /* as if that were all */
 	whole.ip6 = &ip6;
 	if (!is_ours(t, port, head ? (struct endpoint4){ .addr = ip->daddr } : to, &whole, out) ||
 	    (head && out->to.src.addr != ip->saddr))

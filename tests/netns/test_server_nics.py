@@ -45,7 +45,7 @@ def solicit(yard, client):
     yard.inet.inject("to-server", yard.server.mac("v4") + yard.inet.mac("to-server") + b"\x08\0" + bytes(packet))
 
 
-def test_rfc4380_5_3_2_the_answer_leaves_by_the_other_nic(yard, server):
+def test_the_answer_leaves_by_the_other_nic(yard, server):
     """Answered in XDP if that may send there; else the daemon answers, by the same way."""
     there, back = yard.aside.capture("to-server"), yard.inet.capture("to-server")
     head = yard.aside.mac("to-server") + yard.server.mac("aside") + b"\x08\0"

@@ -537,12 +537,16 @@ static void native_senders_hear_of_icmpv4_errors_about_datagrams(void **st)
 	inner(f, NATIVE, dst, 17, 100);
 	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 3, 140), R_ICMP4_MATCHED);
 	expect_error(f, 1, 3, 0);
+	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 3, 148), R_ICMP4_MATCHED); /* a router has added 8 bytes */
+	assert_int_equal(f->out.len, 48 + 140);
 	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 3, 39), R_ICMP4_IGNORED);
 	expect_reason(icmp4_udp(f, PORT_SIXBED4, other, 3, 140), R_ICMP4_IGNORED);
 	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_IGNORED);
 	expect_reason(icmp4_udp(f, PORT_SERVER, at, 3, 140), R_ICMP4_IGNORED);
 	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 4, 140), R_ICMP4_IGNORED); /* DF is never set */
 	expect_reason(icmp4(f, OURS, "8.0.9.1", 3, 0, 160), R_ICMP4_IGNORED); /* that is UDP's */
+	inner(f, CE, dst, 17, 100); /* from one tunnel nothing leaves by another */
+	expect_reason(icmp4_udp(f, PORT_SIXBED4, at, 3, 140), R_ICMP4_IGNORED);
 	for (size_t kind = 0; kind < 256; kind++) { /* of which no more is quoted */
 		inner(f, NATIVE, dst, (__u8)kind, 1200);
 		f->pkt[62] = 0; /* a routing header that would be refused; behind the quote */
@@ -562,6 +566,10 @@ static void native_senders_hear_of_icmpv4_errors_about_datagrams(void **st)
 	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_MATCHED);
 	expect_reason(icmp4_udp(f, PORT_HG48, at, 3, 140), R_ICMP4_MATCHED); /* the third in a second: nobody is told */
 	assert_int_equal(f->out.act, TRANSIT_NOTHING);
+	expect_reason(from_native(f), R_ENCAP);
+	expect_reason(from_native(f), R_ENCAP);
+	expect_reason(from_native(f), R_UNCONFIRMED); /* which is true, and told all the same */
+	expect_error(f, 1, 3, 0);
 }
 
 static void errors_of_this_host_reach_peers_whoever_is_served(void **st)
