@@ -755,6 +755,28 @@ static void ipv4_addresses_where_there_is_teredo_alone(void **st)
 	expect_fact("0.0.0.0 is this network, which this configuration does not refuse");
 }
 
+/* All ends of all tunnels at one address, and every list full: the last line is there, too. */
+static void ipv4_address_of_which_there_is_most_to_say(void **st)
+{
+	char last[64];
+
+	(void)st;
+	cfg.server.addr[0] = in4(OURS);
+	cfg.sixbed4[1] = cfg.sixbed4[0];
+	cfg.n_sixrd = SIXRD_DOMAINS;
+	for (int i = 0; i < SIXRD_DOMAINS; i++) {
+		cfg.sixrd[i] = cfg.sixrd[1];
+		cfg.sixrd[i].br = in4(OURS);
+	}
+	cfg.sixin4.n_locals = SIXIN4_LOCALS;
+	for (int i = 0; i < SIXIN4_LOCALS; i++)
+		cfg.sixin4.local[i] = in4("192.31.196.8") + BE32(i);
+	cfg.sixin4.local[0] = in4(OURS);
+	snprintf(last, sizeof(last), "protocol 41 to 192.31.196.%d", 8 + SIXIN4_LOCALS - 1);
+	explain(OURS);
+	expect(EXPLAIN_FROM, last, R_NO_TUNNEL);
+}
+
 #define T(f) cmocka_unit_test_setup(f, only_teredo)
 #define A(f) cmocka_unit_test_setup_teardown(f, all_mechanisms, no_mechanism)
 
@@ -781,6 +803,7 @@ int main(void)
 		A(between_tunnels_only_what_is_opened),
 		A(ways_that_may_be_opened_are_those_that_lead_on),
 		A(ipv4_addresses),
+		A(ipv4_address_of_which_there_is_most_to_say),
 		T(ipv4_addresses_where_there_is_teredo_alone),
 	};
 
