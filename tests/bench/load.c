@@ -12,6 +12,8 @@
  *       until the end with whatever else ran on this CPU; how many came out on the other side; and how
  *       many frames went before all that. «solicit»: router solicitations to the Teredo server at the
  *       relay's address, of no client, each from an endpoint of its own; how many were answered
+ *   {"op": "answered"}
+ *       answers {"answered"}: solicitations of all runs, and those too that are answered late
  *   {"op": "paced", "ifindex4": N, "mac4": HEX, "ifindex6": N, "mac6": HEX, "clients": N, "hosts": N,
  *    "rate": PACKETS A SECOND, "window": N, "share": {KIND: WEIGHT}, "seconds": N}
  *       a mixture of both ways. Answers {"seconds", "sent": {KIND: N}, "got": {KIND: N}, "answered",
@@ -244,6 +246,12 @@ static void op_run(struct json_object *cmd, struct json_object *ret)
 	json_object_object_add(ret, "sunk", json_object_new_int64((__s64)(sunk(sink).packets - before)));
 }
 
+static void op_answered(struct json_object *cmd, struct json_object *ret)
+{
+	(void)cmd;
+	json_object_object_add(ret, "answered", json_object_new_int64((__s64)sunk(SINK_ANSWERS).packets));
+}
+
 static const char *const kinds[KINDS] = { "decap", "encap", "new", "stranger", "forged", "unproven", "bubble" };
 
 static struct json_object *by_kind(const __u64 *n)
@@ -324,7 +332,7 @@ static void op_paced(struct json_object *cmd, struct json_object *ret)
 static const struct {
 	const char *name;
 	void (*run)(struct json_object *cmd, struct json_object *ret);
-} ops[] = { { "sink", op_sink }, { "run", op_run }, { "paced", op_paced } };
+} ops[] = { { "sink", op_sink }, { "run", op_run }, { "answered", op_answered }, { "paced", op_paced } };
 
 int main(void)
 {

@@ -82,6 +82,10 @@ class Yard(Lab):
         """The same for solicitations, and the part that was answered."""
         return self.run("relay", "solicit", 0, packets, batch=BATCH_UDP)
 
+    def answered(self):
+        """Solicitations of all runs."""
+        return self.order(op="answered")["answered"]
+
     def paced(self, clients, share, seconds, rate=0, window=0):
         doors = {k + side: v for way, side in (("decap", "4"), ("encap", "6")) for k, v in self.doors["relay", way].items()}
         return self.order(op="paced", clients=clients, hosts=HOSTS, share=share, seconds=seconds, rate=rate, window=window, **doors)

@@ -25,7 +25,7 @@ def stress(machine, program, seconds, enough, never):
 def test_a_minute_of_insert_move_delete_and_stamp_on_all_cpus(machine):
     """The page of the table in include/navalis/table.h."""
     result = stress(machine, "stress", SECONDS, ENOUGH, ("missed", "wrong", "failed", "lost", "strange"))
-    assert result["stamps"] > SECONDS * ENOUGH / 10 and result["moves"] > SECONDS * 1000
+    assert min(result["stamps"], result["moves"]) > SECONDS * ENOUGH / 10
 
 
 def test_endpoints_of_hg48_take_slots_from_each_other(machine):
@@ -33,4 +33,4 @@ def test_endpoints_of_hg48_take_slots_from_each_other(machine):
     seconds = (SECONDS + 1) // 2
     result = stress(machine, "stress_hg48", seconds, ENOUGH / 10,  # which are all interrupted
                     ("missed", "mixed", "wrong", "failed", "lost", "strange", "quota", "drift"))
-    assert result["stamps"] > seconds and result["changes"] > seconds * 1000
+    assert result["stamps"] > seconds * ENOUGH / 10000 and result["changes"] > seconds * ENOUGH / 10

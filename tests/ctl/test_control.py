@@ -13,7 +13,7 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/netns"))
-from lab import awake, wait_for  # noqa: E402
+from lab import awake, first, wait_for  # noqa: E402
 
 CTL = os.path.join(ROOT, os.environ.get("B", "build"), "navalisctl")
 ME = "nvc%d" % os.getpid()
@@ -251,6 +251,7 @@ CONNECT = {"x86_64": "42", "aarch64": "203"}.get(os.uname().machine)
 def test_it_is_stopped_and_goes_on_while_it_waits_for_a_full_daemon(daemon):
     """As by ^Z and fg: connect() ends early then. The time in which it is stopped counts."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(first())  # all of it has five seconds
         callers = fill(stack)
         p = stack.enter_context(subprocess.Popen([CTL, "--instance", ME, "pending"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         stack.callback(p.kill)

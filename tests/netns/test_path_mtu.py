@@ -72,7 +72,7 @@ def forge(yard, end, remote, code=4):
     before = unreachables(yard)
     with yard.stranger.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
         s.sendto(bytes(error), (addr, 0))
-    wait_for("the error is read", lambda: unreachables(yard) > before, 3)
+    wait_for("the error is read", lambda: unreachables(yard) > before)
 
 
 @pytest.mark.parametrize("end", ENDS)

@@ -211,10 +211,10 @@ def test_an_address_that_is_not_here_is_said_to_be_missing(yard):
         assert said("not on") == gone and not said("on")
         yard.relay.run("ip addr add 8.0.2.77/32 dev v4")
         try:
-            wait_for("it is said to have come", lambda: said("on") == gone[1:], 5)
+            wait_for("it is said to have come", lambda: said("on") == gone[1:])
         finally:
             yard.relay.run("ip addr del 8.0.2.77/32 dev v4")
-        wait_for("it is said to have gone", lambda: said("not on") == gone + gone[1:], 5)
+        wait_for("it is said to have gone", lambda: said("not on") == gone + gone[1:])
 
 
 def test_as_many_tunnels_as_there_may_be_leave_next_hops_by_route(yard):
@@ -223,7 +223,7 @@ def test_as_many_tunnels_as_there_may_be_leave_next_hops_by_route(yard):
         nets = " ".join("2a02:%x:%x::/48" % (n + 1, 2 * i) for n in range(4))
         return "[6in4 t%d]\nlocal = 8.0.2.3\nremote = 9.0.%d.%d\nprefixes = %s\n" % (i, 1 + i // 200, 1 + i % 200, nets)
     with Navalis(yard, "native", extra="".join(map(tunnel, range(512))), instance="nvr%d" % os.getpid()) as relay:
-        wait_for("next hops are known", lambda: relay.json("status", "--no-rates")["next_hops"] == {"ipv4": "route", "ipv6": "route"}, 5)
+        wait_for("next hops are known", lambda: relay.json("status", "--no-rates")["next_hops"] == {"ipv4": "route", "ipv6": "route"})
 
 
 # ---- what goes through

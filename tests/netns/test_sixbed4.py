@@ -43,6 +43,7 @@ def yard():
         for net in (NET, NET_2012):
             lab.native.run("ip -6 route add %s/64 via 2a00:1::1" % net)
         one, two = (lab.public(name, i) for i, name in enumerate(("one", "two"), 1))
+        one.sysctl("net.ipv4.icmp_ratelimit=0")  # whose kernel says that a port is shut, each time
         lab.inet.answerable("to-relay")
         router = ("8.0.2.1", 25790)
         lab.one, lab.two = Peer(one, "8.0.11.1", 4000, router), Peer(two, "8.0.12.1", 4002, router)

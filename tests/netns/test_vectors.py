@@ -107,7 +107,7 @@ class Wire:
     def get(self, dev):
         """The next packet, alone."""
         got = []
-        wait_for("a packet", lambda: got.extend(self.packets(dev)) or got, 10)
+        wait_for("a packet", lambda: got.extend(self.packets(dev)) or got)
         return got[0] if len(got) == 1 else got
 
     def answers(self, dev, packet, want):
@@ -177,7 +177,7 @@ def test_v24_to_v28_and_v36_to_v39_the_relay(yard, mode):
         wire = Wire(yard)
         wire.send("v6", raw(V36_IN))
         bubbles = []
-        wait_for("both bubbles", lambda: bubbles.extend(wire.packets("v4")) or len(bubbles) == 2, 10)
+        wait_for("both bubbles", lambda: bubbles.extend(wire.packets("v4")) or len(bubbles) == 2)
         source = bubbles[0][36:52]  # fe80:: and the cookie, where the vectors have one that nobody can foretell
         assert source[:8] == v6("fe80::")[:8]
         for got, want in zip(sorted(bubbles, key=lambda b: b[16:20], reverse=True), (V24, V27)):
