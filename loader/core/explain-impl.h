@@ -4,6 +4,7 @@
 #define NAVALISD_EXPLAIN_IMPL_H
 
 #include "core/explain.h"
+#include "navalis/refuse4.h"
 #include "navalis/text.h"
 
 /* ---- explain-lines.c --------------------------------------------------------------------------
@@ -27,6 +28,11 @@ void explain_from(struct explained *e, enum reason r, const char *how);
 static inline const struct nav_own *own_of(const struct explain_world *w)
 {
 	return &w->host->own;
+}
+
+static inline struct refuse4 refused_of(const struct explain_world *w)
+{
+	return (struct refuse4){ .listed = &w->cfg->refused, .own = &w->host->own.v4 };
 }
 
 static inline enum reason either(enum reason first, enum reason second)

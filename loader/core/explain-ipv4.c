@@ -46,7 +46,7 @@ static void peer_line(struct explained *e, enum reason r, const char *what)
 static void udp_peers(const struct explain_world *w, struct endpoint4 at, struct explained *e)
 {
 	const struct nav_config *cfg = w->cfg;
-	const struct refuse4 sets = { &cfg->refused, &own_of(w)->v4, NULL };
+	const struct refuse4 sets = refused_of(w);
 	const struct in6_addr teredo = teredo_addr(at.addr, 0, at),
 			      hg48 = hg48_addr(&cfg->hg48, at);
 	struct in6_addr bed;

@@ -124,7 +124,7 @@ struct asked {
 
 static enum reason server_says(const struct explain_world *w, struct endpoint4 from, const struct asked *p)
 {
-	const struct refuse4 sets = { .listed = &w->cfg->refused, .own = &own_of(w)->v4 };
+	const struct refuse4 sets = refused_of(w);
 	const struct cur c = { (const __u8 *)p, (const __u8 *)(p + 1) };
 	struct teredo_request q = { 0 };
 
@@ -141,7 +141,7 @@ static enum reason server_lets_out(const struct explain_world *w, const struct i
 void explain_server_client(const struct explain_world *w, const struct in6_addr *a,
 			   struct explained *e)
 {
-	const struct refuse4 sets = { .listed = &w->cfg->refused, .own = &own_of(w)->v4 };
+	const struct refuse4 sets = refused_of(w);
 	/* a relay's bubble, whose source is link-local; and an echo request to a native host */
 	const struct ipv6hdr bubble = { .saddr.s6_addr = { 0xfe, 0x80, [15] = 1 }, .daddr = *a };
 	const struct asked echo = {
@@ -173,7 +173,7 @@ void explain_server_native(const struct explain_world *w, const struct in6_addr 
 void explain_server_endpoint(const struct explain_world *w, struct endpoint4 at,
 			     struct explained *e)
 {
-	const struct refuse4 sets = { .listed = &w->cfg->refused, .own = &own_of(w)->v4 };
+	const struct refuse4 sets = refused_of(w);
 	const struct in6_addr client = teredo_addr(w->cfg->server.addr[0], 0, at);
 	/* as Windows sends it */
 	const struct asked solicitation = {

@@ -11,7 +11,7 @@
 void explain_sixbed4(const struct explain_world *w, const struct sixbed4_config *bed,
 		     const struct in6_addr *a, struct explained *e)
 {
-	const struct refuse4 sets = { &w->cfg->refused, &own_of(w)->v4, NULL };
+	const struct refuse4 sets = refused_of(w);
 	const __u32 id = (__u32)(bed - w->cfg->sixbed4);
 	struct ipv6hdr h = { .version = 6, .nexthdr = IP6_NEXT_NONE, .hop_limit = 64 };
 	const struct cur end = { (const __u8 *)(&h + 1), (const __u8 *)(&h + 1) };

@@ -35,13 +35,10 @@ static int cpus;
 static __u32 hearers; /* of the CPUs: so many that each has two clients of its own */
 
 static struct reader {
-	pthread_t thread;
 	struct looker looker;
-	__u32 cpu;
 	__u32 heard;           /* the client that was stamped last */
 	__u32 newest;          /* of the stamps that were seen: it is at least as late */
 	__u32 floor[STANDING]; /* below it this one's stamp must not be seen again */
-	unsigned long stamps, missed, lost;
 } reader[CPUS];
 
 static bool aging[STANDING]; /* a reader asks the writer to let it age */
@@ -85,7 +82,7 @@ static __u32 moves_begun(void)
 
 static void look_at_standing(struct reader *r, __u32 i, bool encap)
 {
-	r->missed += !look(&r->looker, &standing[i], teredo_mapped(&standing[i]), encap);
+	r->looker.missed += !look(&r->looker, &standing[i], teredo_mapped(&standing[i]), encap);
 }
 
 static bool older(__u32 stamp, __u32 than)
@@ -102,7 +99,7 @@ static void check(struct reader *r, __u32 i)
 		while (moves_begun() == moves && !still)
 			sched_yield();
 		stamp = stamp_of_standing(i);
-		r->lost += older(stamp, r->floor[i]);
+		r->looker.lost += older(stamp, r->floor[i]);
 	}
 	r->floor[i] = stamp;
 	if (older(r->newest, stamp))
@@ -122,7 +119,7 @@ static void hear(struct reader *r, __u32 i)
 	r->floor[i] = r->newest;
 	look_at_standing(r, i, false);
 	check(r, i);
-	r->stamps++;
+	r->looker.stamps++;
 	r->heard = i;
 	check(r, last); /* it has stayed */
 	__atomic_store_n(&aging[last], true, __ATOMIC_RELEASE);
@@ -131,18 +128,18 @@ static void hear(struct reader *r, __u32 i)
 static void *read_clients(void *data)
 {
 	struct reader *r = data;
-	__u32 mine = r->cpu;
+	__u32 mine = r->looker.cpu;
 	struct in6_addr c;
 
-	stay_on(r->cpu);
+	stay_on(r->looker.cpu);
 	for (__u32 i = 0; i < STANDING; i++)
 		r->floor[i] = stamp_of_standing(i);
 	r->newest = r->floor[0];
-	r->heard = r->cpu;
+	r->heard = r->looker.cpu;
 	for (__u32 i = 0; !still; i++) {
-		if (r->cpu < hearers) {
+		if (r->looker.cpu < hearers) {
 			hear(r, mine);
-			mine = mine + hearers < STANDING ? mine + hearers : r->cpu;
+			mine = mine + hearers < STANDING ? mine + hearers : r->looker.cpu;
 		}
 		look_at_standing(r, i % STANDING, true);
 		c = client(1000 + i % 4096); /* a visitor that may be there, or not */
@@ -291,17 +288,13 @@ static void begin(void)
 	}
 	cpus = cpu_count();
 	hearers = cpus < STANDING / 2 ? (__u32)cpus : STANDING / 2;
-	for (__u32 i = 0; i < (__u32)cpus; i++) {
-		reader[i].cpu = i;
-		looker_init(&reader[i].looker);
-		if (pthread_create(&reader[i].thread, NULL, read_clients, &reader[i]))
-			exit(1);
-	}
+	for (__u32 i = 0; i < (__u32)cpus; i++)
+		looker_start(&reader[i].looker, i, read_clients, &reader[i]);
 }
 
 int main(int argc, char **argv)
 {
-	struct reader sum = { 0 };
+	struct looker sum = { 0 };
 	__u64 start;
 
 	if (argc != 4)
@@ -313,19 +306,12 @@ int main(int argc, char **argv)
 	still = true;
 	write_remapped(start + (__u64)atoi(argv[3]) * 1000000000);
 	done = true;
-	for (int i = 0; i < cpus; i++) {
-		pthread_join(reader[i].thread, NULL);
-		sum.looker.looks += reader[i].looker.looks;
-		sum.looker.wrong += reader[i].looker.wrong;
-		sum.looker.failed += reader[i].looker.failed;
-		sum.stamps += reader[i].stamps;
-		sum.missed += reader[i].missed;
-		sum.lost += reader[i].lost;
-	}
+	for (int i = 0; i < cpus; i++)
+		looker_end(&reader[i].looker, &sum);
 	printf("{\"cpus\":%d,\"looks\":%lu,\"stamps\":%lu,\"missed\":%lu,\"wrong\":%lu,\"failed\":%"
 	       "lu,"
 	       "\"lost\":%lu,\"strange\":%lu,\"inserts\":%lu,\"moves\":%u}\n",
-	       cpus, sum.looker.looks, sum.stamps, sum.missed, sum.looker.wrong, sum.looker.failed, sum.lost,
+	       cpus, sum.looks, sum.stamps, sum.missed, sum.wrong, sum.failed, sum.lost,
 	       writer.strange, writer.rounds * 2, table.moves);
 	return 0;
 }

@@ -32,9 +32,12 @@ static struct in6_addr native;
 static struct endpoint4 service;
 static __u32 nic4, nic6;
 
-/* What a thread has asked of the program. */
+/* A thread, what it has asked of the program, and what its test has found in the answers. */
 struct looker {
 	unsigned long looks, wrong, failed;
+	unsigned long stamps, missed, mixed, lost;
+	pthread_t thread;
+	__u32 cpu;
 	int timer;
 	__u64 span; /* ns that an interrupted look takes */
 	__u32 random;
@@ -187,14 +190,6 @@ static inline bool look_interrupted(struct looker *l, const struct in6_addr *c, 
 	return forwarded;
 }
 
-static inline void looker_init(struct looker *l)
-{
-	l->span = 20000;
-	l->timer = timerfd_create(CLOCK_MONOTONIC, 0);
-	if (l->timer < 0)
-		exit(1);
-}
-
 static inline int cpu_count(void)
 {
 	const int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
@@ -210,6 +205,28 @@ static inline void stay_on(__u32 cpu)
 	CPU_ZERO(&set);
 	CPU_SET((int)cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static inline void looker_start(struct looker *l, __u32 cpu, void *(*body)(void *), void *data)
+{
+	l->cpu = cpu;
+	l->span = 20000;
+	l->timer = timerfd_create(CLOCK_MONOTONIC, 0);
+	if (l->timer < 0 || pthread_create(&l->thread, NULL, body, data))
+		exit(1);
+}
+
+/* Waits for its end, and adds what it has counted. */
+static inline void looker_end(struct looker *l, struct looker *sum)
+{
+	pthread_join(l->thread, NULL);
+	sum->looks += l->looks;
+	sum->wrong += l->wrong;
+	sum->failed += l->failed;
+	sum->stamps += l->stamps;
+	sum->missed += l->missed;
+	sum->mixed += l->mixed;
+	sum->lost += l->lost;
 }
 
 #endif

@@ -40,11 +40,8 @@ static volatile bool done;
 static int cpus;
 
 static struct reader {
-	pthread_t thread;
 	struct looker looker;
-	__u32 cpu;
 	__u64 floor[STANDING][2]; /* heard, sent */
-	unsigned long stamps, missed, mixed, lost;
 } reader[CPUS];
 
 static struct {
@@ -84,8 +81,8 @@ static void check(struct reader *r, __u32 i)
 	const __u64 seen[2] = { time_at(&p->heard), time_at(&p->sent) };
 
 	for (int t = 0; t < 2; t++) {
-		r->lost += seen[t] < r->floor[i][t];
-		r->stamps += seen[t] > r->floor[i][t];
+		r->looker.lost += seen[t] < r->floor[i][t];
+		r->looker.stamps += seen[t] > r->floor[i][t];
 		r->floor[i][t] = seen[t];
 	}
 }
@@ -97,15 +94,15 @@ static void *read_table(void *data)
 	struct in6_addr addr;
 	__u32 n;
 
-	stay_on(r->cpu);
+	stay_on(r->looker.cpu);
 	for (__u32 i = 0; !done; i++) {
 		at = read_name(&silent);
 		addr = hg48_addr(hg, at);
-		r->mixed += look_interrupted(&r->looker, &addr, at, i & 1);
+		r->looker.mixed += look_interrupted(&r->looker, &addr, at, i & 1);
 		if (i % 4)
 			continue;
 		n = i / 4 % STANDING;
-		r->missed += !look_at(r, standing[n], i / 4 & STANDING);
+		r->looker.missed += !look_at(r, standing[n], i / 4 & STANDING);
 		check(r, n);
 		look_at(r, read_name(&guest), i / 4 & 1); /* there, or not */
 	}
@@ -229,36 +226,24 @@ static void begin(char **argv)
 		add(standing[i], true);
 	}
 	cpus = cpu_count();
-	for (__u32 i = 0; i < (__u32)cpus; i++) {
-		reader[i].cpu = i;
-		looker_init(&reader[i].looker);
-		if (pthread_create(&reader[i].thread, NULL, read_table, &reader[i]))
-			exit(1);
-	}
+	for (__u32 i = 0; i < (__u32)cpus; i++)
+		looker_start(&reader[i].looker, i, read_table, &reader[i]);
 }
 
 int main(int argc, char **argv)
 {
-	struct reader sum = { 0 };
+	struct looker sum = { 0 };
 
 	if (argc != 4)
 		return 2;
 	begin(argv);
 	write_table(ns_now() + (__u64)atoi(argv[3]) * 1000000000);
 	done = true;
-	for (int i = 0; i < cpus; i++) {
-		pthread_join(reader[i].thread, NULL);
-		sum.looker.looks += reader[i].looker.looks;
-		sum.looker.wrong += reader[i].looker.wrong;
-		sum.looker.failed += reader[i].looker.failed;
-		sum.stamps += reader[i].stamps;
-		sum.missed += reader[i].missed;
-		sum.mixed += reader[i].mixed;
-		sum.lost += reader[i].lost;
-	}
+	for (int i = 0; i < cpus; i++)
+		looker_end(&reader[i].looker, &sum);
 	printf("{\"cpus\":%d,\"looks\":%lu,\"stamps\":%lu,\"missed\":%lu,\"mixed\":%lu,\"wrong\":%lu,"
 	       "\"failed\":%lu,\"lost\":%lu,\"strange\":%lu,\"quota\":%lu,\"drift\":%lu,\"changes\":%lu}\n",
-	       cpus, sum.looker.looks, sum.stamps, sum.missed, sum.mixed, sum.looker.wrong,
-	       sum.looker.failed, sum.lost, writer.strange, writer.quota, writer.drift, writer.rounds);
+	       cpus, sum.looks, sum.stamps, sum.missed, sum.mixed, sum.wrong,
+	       sum.failed, sum.lost, writer.strange, writer.quota, writer.drift, writer.rounds);
 	return 0;
 }
